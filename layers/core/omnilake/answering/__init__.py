@@ -1,0 +1,11 @@
+"""A question becomes an answer whose claims can be checked: the stages of the ``answer_request`` workflow.
+
+``submission``    a request → a job and its execution
+``planning``      the request checked, the question embedded, the retrievers named
+``fusion``        what the retrievers found → evidence, or the reason there is none
+``composition``   evidence, or compacted claims → the claims of the answer
+``verification``  quotes that are not found word for word take their claim with them
+``publication``   the answer with citations, coverage and ledger; or the abstention with its reasons
+``failure``       what is recorded of an execution that failed
+``parts``         what the stages hand on through the lake
+"""

@@ -1,0 +1,144 @@
+"""Fuse Evidence: what the retrievers found becomes one ranking, or the reason why there is nothing to answer from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omnilake import jobs, tokens
+from omnilake.answering.parts import FUSED, PLAN, FusedEvidence, read_part, read_request, write_part
+from omnilake.errors import StageFailed
+from omnilake.generation.sentences import fold
+from omnilake.models import (
+    Coverage,
+    ErrorRecord,
+    Evidence,
+    JobKind,
+    Model,
+    NearestEvidence,
+    RetrieverResult,
+)
+from omnilake.retrieval import RetrievalPlan, fuse
+from omnilake.settings import settings
+
+NEAREST = 3
+"""How many chunks an abstention shows."""
+
+NEAREST_CHARACTERS = 400
+"""Most characters of a chunk that an abstention shows."""
+
+NOTHING_MATCHED = "Nothing in the archive matches the question."
+NOT_SIMILAR = "The nearest passage is too far from the question."
+
+
+class FailedRetriever(Model):
+    """A retriever whose state ended with an error, named as Step Functions names it."""
+
+    retriever: str
+    error: str
+
+
+class FusionResult(Model):
+    """``evidence`` chunks of ``tokens`` tokens; ``fits`` one context."""
+
+    evidence: int
+    tokens: int
+    fits: bool
+
+
+def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> FusionResult:
+    """Fuse the results of the retrievers that ran, and write ``FusedEvidence``.
+
+    Raises:
+        StageFailed: no retriever ran to its end.
+    """
+    jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Fuse Evidence")
+    request = read_request(job_id)
+    plan = read_part(job_id, PLAN, RetrievalPlan)
+    results = _results(job_id, plan, failed)
+    found = fused_evidence(
+        results,
+        limit=request.evidence_limit,
+        min_similarity=settings().min_similarity,
+        context_tokens=settings().context_tokens,
+    )
+    write_part(job_id, FUSED, found)
+    return FusionResult(evidence=len(found.evidence), tokens=found.tokens, fits=found.fits)
+
+
+def fused_evidence(
+    results: Sequence[RetrieverResult], *, limit: int, min_similarity: float, context_tokens: int
+) -> FusedEvidence:
+    """Evidence out of retrievers' results; none when the best cosine is below the floor.
+
+    Where no retriever measured a cosine the floor can't be applied: the claims have their own.
+
+    Raises:
+        StageFailed: every retriever failed.
+    """
+    outcome = {result.retriever: result.error.code if result.error else "ok" for result in results}
+    if not any(result.error is None for result in results):
+        named = ", ".join(f"{name} ({code})" for name, code in sorted(outcome.items()))
+        raise StageFailed(f"Every retriever failed: {named}.")
+    matched = {each.chunk.chunk_id for result in results for each in result.evidence}
+    similarity = best_similarity(results)
+    fused = fuse([result for result in results if result.error is None], limit=limit)
+    evidence, dropped, reasons = fused.evidence, dict(fused.dropped), list[str]()
+    nearest = _nearest(results)
+    if not matched:
+        reasons = [NOTHING_MATCHED]
+    elif similarity is not None and similarity < min_similarity:
+        reasons = [f"{NOT_SIMILAR} Its similarity is {similarity:.2f}; at least {min_similarity:.2f} is asked for."]
+        dropped["below_similarity_floor"] = len(evidence)
+        evidence = []
+    total = sum(tokens.count(each.chunk.text) for each in evidence)
+    return FusedEvidence(
+        evidence=evidence,
+        nearest=nearest,
+        reasons=reasons,
+        tokens=total,
+        fits=total <= context_tokens,
+        coverage=Coverage(
+            retrievers=outcome, chunks_matched=len(matched), chunks_read=len(evidence), chunks_dropped=dropped
+        ),
+    )
+
+
+def best_similarity(results: Sequence[RetrieverResult]) -> float | None:
+    """The highest cosine that any retriever measured, None when none did."""
+    measured = [each.scores.vector for result in results for each in result.evidence if each.scores.vector is not None]
+    return max(measured, default=None)
+
+
+def _results(job_id: str, plan: RetrievalPlan, failed: Sequence[FailedRetriever]) -> list[RetrieverResult]:
+    errors = {each.retriever: ErrorRecord.of_state(each.error, "") for each in failed}
+    return [
+        RetrieverResult(retriever=name, error=errors[name])
+        if name in errors
+        else read_part(job_id, f"evidence/{name}", RetrieverResult)
+        for name in plan.retrievers
+    ]
+
+
+def _nearest(results: Sequence[RetrieverResult]) -> list[NearestEvidence]:
+    best: dict[str, Evidence] = {}
+    for result in results:
+        for each in result.evidence:
+            known = best.get(each.chunk.chunk_id)
+            if known is None or _nearness(each) > _nearness(known):
+                best[each.chunk.chunk_id] = each
+    order = sorted(best.values(), key=lambda each: (_nearness(each), each.chunk.chunk_id), reverse=True)
+    return [
+        NearestEvidence(
+            source=each.chunk.source,
+            title=each.chunk.title,
+            section=each.chunk.section,
+            similarity=each.scores.vector,
+            text=fold(each.chunk.text)[:NEAREST_CHARACTERS],
+        )
+        for each in order[:NEAREST]
+    ]
+
+
+def _nearness(evidence: Evidence) -> tuple[float, float]:
+    vector, full_text = evidence.scores.vector, evidence.scores.full_text
+    return (-2.0 if vector is None else vector, full_text or 0.0)

@@ -1,0 +1,62 @@
+"""Plan Retrieval: the request checked, the question embedded, the retrievers named."""
+
+from __future__ import annotations
+
+from omnilake import archives, embedding, jobs
+from omnilake.answering.parts import PLAN, read_request, write_part
+from omnilake.errors import StageFailed
+from omnilake.models import InformationRequest, JobKind, Model
+from omnilake.retrieval import RetrievalPlan
+from omnilake.settings import settings
+
+CANDIDATES_PER_CHUNK = 3
+"""A retriever brings this many candidates for each chunk that is wanted: fusion and de-duplication take some away."""
+
+MIN_CANDIDATES = 50
+"""Fewest candidates of a retriever; min-max normalisation wants a tail to measure against."""
+
+MAX_CANDIDATES = 1_500
+
+
+class RetrieverTarget(Model):
+    """A retriever and the function that runs it, from the deployment's allow-list."""
+
+    name: str
+    function: str
+
+
+class PlanResult(Model):
+    """The retrievers to run."""
+
+    retrievers: list[RetrieverTarget]
+
+
+def plan_retrieval(job_id: str) -> PlanResult:
+    """Check the request, embed its question in the archive's space, and write the ``RetrievalPlan``.
+
+    Raises:
+        RequestError: the request can't be answered; its subclass and code say why.
+        StageFailed: the deployment names no retriever.
+    """
+    jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Plan Retrieval")
+    request = read_request(job_id)
+    archive = archives.get_archive(request.archive_id)
+    functions = settings().retriever_functions
+    if not functions:
+        raise StageFailed("No retriever is configured.", action="Set OMNILAKE_RETRIEVER_FUNCTIONS in template.yaml.")
+    provider = embedding.provider_for(archive.space)
+    plan = RetrievalPlan(
+        job_id=job_id,
+        archive_id=archive.archive_id,
+        question=request.question,
+        vector=[float(value) for value in provider.embed_query(request.question)],
+        limit=candidates(request),
+        retrievers=sorted(functions),
+    )
+    write_part(job_id, PLAN, plan)
+    return PlanResult(retrievers=[RetrieverTarget(name=name, function=functions[name]) for name in sorted(functions)])
+
+
+def candidates(request: InformationRequest) -> int:
+    """How many chunks each retriever is asked for."""
+    return min(max(MIN_CANDIDATES, CANDIDATES_PER_CHUNK * request.evidence_limit), MAX_CANDIDATES)

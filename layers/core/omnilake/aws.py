@@ -1,0 +1,261 @@
+"""The only room that imports boto3: thin, typed access to S3, DynamoDB and the clients of other services.
+
+Endpoints, regions and credentials come from the environment that the AWS SDKs define; nothing here knows whether the
+cloud is AWS or an embedded one.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, TypeVar
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from pydantic import BaseModel
+
+from omnilake.errors import TransientError
+from omnilake.settings import settings
+
+M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+R = TypeVar("R")
+
+_SERIALIZE = TypeSerializer().serialize
+_DESERIALIZE = TypeDeserializer().deserialize
+
+
+@cache
+def client(service: str) -> Any:
+    """A boto3 client, one per service and process: standard retries, timeouts below any state's timeout."""
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        config=Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60),
+    )
+
+
+def error_code(error: ClientError) -> str:
+    """The service's error code of a failed call."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+class ObjectStore:
+    """Objects of one bucket: bytes, JSON, pydantic models, and gzip-compressed JSON lines.
+
+    Args:
+        bucket: its name.
+    """
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
+
+    def read(self, key: str, version_id: str | None = None) -> bytes:
+        """Whole object. Raises ``ClientError`` (``NoSuchKey``) when it is not there."""
+        body: bytes = self.open(key, version_id).read()
+        return body
+
+    def open(self, key: str, version_id: str | None = None) -> Any:
+        """Streaming body of an object (``read(n)``, ``iter_chunks``)."""
+        pinned = {"VersionId": version_id} if version_id else {}
+        return client("s3").get_object(Bucket=self.bucket, Key=key, **pinned)["Body"]
+
+    def write(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> str:
+        """Put an object; returns its key."""
+        client("s3").put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
+        return key
+
+    def head(self, key: str, version_id: str | None = None) -> dict[str, Any] | None:
+        """Metadata of an object, or None when it (or the version) is not there or is a delete marker."""
+        pinned = {"VersionId": version_id} if version_id else {}
+        try:
+            head: dict[str, Any] = client("s3").head_object(Bucket=self.bucket, Key=key, **pinned)
+        except ClientError as error:
+            if error_code(error) in {"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"}:
+                return None
+            raise
+        return head
+
+    def read_model(self, key: str, model: type[M]) -> M:
+        """Object parsed as a pydantic model."""
+        return model.model_validate_json(self.read(key))
+
+    def write_model(self, key: str, value: BaseModel) -> str:
+        """Put a pydantic model as JSON; returns the key."""
+        return self.write(key, value.model_dump_json().encode(), "application/json")
+
+    def read_models(self, key: str, model: type[M]) -> list[M]:
+        """All models of a gzip-compressed JSON lines object."""
+        return list(self.iterate_models(key, model))
+
+    def iterate_models(self, key: str, model: type[M]) -> Iterator[M]:
+        """Models of a gzip-compressed JSON lines object, one at a time."""
+        with gzip.open(self.open(key), "rb") as lines:
+            for line in lines:
+                yield model.model_validate_json(line)
+
+    def write_models(self, key: str, values: Iterable[BaseModel]) -> str:
+        """Put models as gzip-compressed JSON lines; the same models give the same bytes. Returns the key."""
+        data = "".join(value.model_dump_json() + "\n" for value in values).encode()
+        return self.write(key, gzip.compress(data, compresslevel=5, mtime=0), "application/gzip")
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """All keys below a prefix, in order."""
+        for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+            for item in page.get("Contents", []):
+                yield item["Key"]
+
+
+@cache
+def lake() -> ObjectStore:
+    """The lake bucket of this deployment."""
+    return ObjectStore(settings().require("lake_bucket"))
+
+
+class Table:
+    """Items of one DynamoDB table as plain dicts (numbers are ``Decimal`` when read).
+
+    Args:
+        name: the table's name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get(self, key: dict[str, Any]) -> dict[str, Any] | None:
+        """Item with that key, read consistently, or None."""
+        answer = client("dynamodb").get_item(TableName=self.name, Key=marshal(key), ConsistentRead=True)
+        return unmarshal(answer["Item"]) if "Item" in answer else None
+
+    def put(self, item: dict[str, Any], *, condition: str | None = None, values: dict[str, Any] | None = None) -> bool:
+        """Write an item; False when the condition did not hold."""
+        request: dict[str, Any] = {"TableName": self.name, "Item": marshal(item)}
+        if condition:
+            request["ConditionExpression"] = condition
+        if values:
+            request["ExpressionAttributeValues"] = marshal(values)
+        return _conditional("put_item", request)
+
+    def update(
+        self,
+        key: dict[str, Any],
+        expression: str,
+        values: dict[str, Any],
+        *,
+        names: dict[str, str] | None = None,
+        condition: str | None = None,
+    ) -> bool:
+        """Run an update expression; False when the condition did not hold."""
+        request: dict[str, Any] = {
+            "TableName": self.name,
+            "Key": marshal(key),
+            "UpdateExpression": expression,
+            "ExpressionAttributeValues": marshal(values),
+        }
+        if names:
+            request["ExpressionAttributeNames"] = names
+        if condition:
+            request["ConditionExpression"] = condition
+        return _conditional("update_item", request)
+
+    def delete(
+        self, key: dict[str, Any], *, condition: str | None = None, values: dict[str, Any] | None = None
+    ) -> bool:
+        """Delete an item; False when the condition did not hold."""
+        request: dict[str, Any] = {"TableName": self.name, "Key": marshal(key)}
+        if condition:
+            request["ConditionExpression"] = condition
+        if values:
+            request["ExpressionAttributeValues"] = marshal(values)
+        return _conditional("delete_item", request)
+
+    def query(self, **request: Any) -> Iterator[dict[str, Any]]:
+        """All items of a query (``IndexName``, ``KeyConditionExpression``, plain ``ExpressionAttributeValues`` …)."""
+        if "ExpressionAttributeValues" in request:
+            request["ExpressionAttributeValues"] = marshal(request["ExpressionAttributeValues"])
+        for page in client("dynamodb").get_paginator("query").paginate(TableName=self.name, **request):
+            for item in page.get("Items", []):
+                yield unmarshal(item)
+
+
+def _conditional(operation: str, request: dict[str, Any]) -> bool:
+    try:
+        getattr(client("dynamodb"), operation)(**request)
+    except ClientError as error:
+        if error_code(error) == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
+
+
+def table(setting: str) -> Table:
+    """The table whose name is in a setting, e.g. ``table("jobs_table")``."""
+    return Table(settings().require(setting))
+
+
+def marshal(item: dict[str, Any]) -> dict[str, Any]:
+    """Plain dict → DynamoDB attribute values."""
+    return {name: _SERIALIZE(value) for name, value in item.items()}
+
+
+def unmarshal(item: dict[str, Any]) -> dict[str, Any]:
+    """DynamoDB attribute values → plain dict; whole numbers become ``int``."""
+    return {name: _plain(_DESERIALIZE(value)) for name, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    from decimal import Decimal
+
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return value
+
+
+def publish_event(detail_type: str, detail: dict[str, Any]) -> None:
+    """Put one event of source ``omnilake`` on the deployment's bus. Raises as :func:`publish_events`."""
+    publish_events([(detail_type, detail)])
+
+
+def publish_events(events: list[tuple[str, dict[str, Any]]]) -> None:
+    """Put events (detail type, detail) of source ``omnilake`` on the deployment's bus, ten a call.
+
+    Raises:
+        TransientError: the bus did not take some of them; those it took may come again with the retry.
+    """
+    bus = settings().require("event_bus")
+    for first in range(0, len(events), 10):
+        answer = client("events").put_events(
+            Entries=[
+                {"EventBusName": bus, "Source": "omnilake", "DetailType": kind, "Detail": json.dumps(detail)}
+                for kind, detail in events[first : first + 10]
+            ]
+        )
+        if answer.get("FailedEntryCount"):
+            codes = sorted({entry["ErrorCode"] for entry in answer["Entries"] if "ErrorCode" in entry})
+            raise TransientError(f"EventBridge did not take {answer['FailedEntryCount']} events: {', '.join(codes)}.")
+
+
+def concurrently(function: Callable[[T], R], items: Sequence[T], threads: int = 8) -> list[R]:
+    """``function`` of each item, in the items' order, with several calls under way: for waits on the network.
+
+    Raises:
+        The first item's error, after all others have ended.
+    """
+    if len(items) < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(max_workers=min(threads, len(items))) as pool:
+        return list(pool.map(function, items))
+
+
+def region() -> str:
+    """The region the function runs in."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"

@@ -1,0 +1,70 @@
+"""The command line: ``omnilake``. Not part of the Lambda layer.
+
+Exit codes: 0 done, 1 refused or failed (the message says why and what to do), 2 wrong usage, 3 the answer abstains.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+from rich.console import Console
+
+from omnilake import __version__
+from omnilake.cli.archive import archive
+from omnilake.cli.ask import ask
+
+from omnilake.cli.jobs import jobs
+from omnilake.cli.local import local
+from omnilake.cli.upload import upload
+from omnilake.errors import OmniLakeError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="omnilake")
+@click.option("--stack", default="omnilake", envvar="OMNILAKE_STACK", show_default=True, help="CloudFormation stack.")
+@click.option("--local/--cloud", "embedded", default=None, help="The embedded cloud, or AWS. Default: --cloud.")
+@click.pass_context
+def cli(context: click.Context, stack: str, embedded: bool | None) -> None:
+    """OmniLake: documents in, checked answers out."""
+    context.obj = stack
+    if embedded:
+        from omnilake_local.cloud import connect
+
+        os.environ.pop("AWS_PROFILE", None)
+        os.environ.update(connect().env)
+
+
+for command in (archive, upload, ask, jobs, local):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point: errors that the product raises on purpose are shown without a stack trace."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except Exception as error:
+        shown = _expected(error)
+        if shown is None:
+            raise
+        Console(stderr=True).print(shown, style="red", markup=False)
+        sys.exit(1)
+
+
+def _expected(error: Exception) -> str | None:
+    """What to show of an error that is no defect of the program, else None."""
+    if isinstance(error, OmniLakeError | TimeoutError):
+        return str(error)
+    try:
+        from omnilake_local.errors import LocalCloudError
+    except ImportError:
+        return None
+    return str(error) if isinstance(error, LocalCloudError) else None

@@ -1,0 +1,72 @@
+"""``omnilake demo``: the main job, for real, on the embedded cloud."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import click
+from rich.console import Console
+from rich.rule import Rule
+
+ARCHIVE = "demo"
+QUESTIONS = (
+    "What is the maximum size of the input that StartExecution accepts?",
+    "What caused the incident, and how long did it last?",
+    "How long does Lambda retain an asynchronous event before it discards it?",
+)
+UNANSWERABLE = "Which grape varieties grow best on volcanic soil?"
+
+
+@click.command()
+def demo() -> None:
+    """Start the embedded cloud, ingest real documents, ask questions."""
+    from omnilake.cli.ask import put
+    from omnilake.cli.corpus import write_corpus
+    from omnilake.cli.local import bring_up
+    from omnilake.cli.upload import files_below, ingest
+    from omnilake.client.deployment import Deployment
+    from omnilake_local.paths import find_project, find_state_dir
+
+    console = Console()
+    started = time.monotonic()
+    console.print(Rule("1. The embedded cloud: sam build, sam deploy, on 127.0.0.1"))
+    cloud = bring_up(console)
+    os.environ.pop("AWS_PROFILE", None)
+    os.environ.update(cloud.env)
+    deployment = Deployment()
+
+    console.print(Rule("2. An archive with real documents"))
+    archive = deployment.create_archive(ARCHIVE, "AWS service documentation and a team's own documents")
+    console.print(f"Archive {archive.archive_id}, embedding space {archive.space.space_id}")
+    corpus = find_state_dir().root.parent / "demo" / "aws-docs"
+    pages = write_corpus(corpus)
+    examples = find_project().root / "examples"
+    console.print(f"{len(pages)} operation pages out of botocore's models, and examples/ of six formats")
+    outcomes = ingest(deployment, ARCHIVE, files_below(corpus) + files_below(examples))
+    if any(outcome["status"] == "FAILED" for outcome in outcomes.values()):
+        raise click.ClickException("Some documents failed; see above.")
+
+    console.print(Rule("3. Questions"))
+    job_id = ""
+    for question in (*QUESTIONS, UNANSWERABLE):
+        console.print(f"\n[bold]{question}[/]")
+        answer = put(deployment, console, ARCHIVE, question)
+        if answer is None:
+            raise click.ClickException("The question could not be answered; see above.")
+        expected = "ABSTAINED" if question is UNANSWERABLE else "ANSWERED"
+        if answer.status.value != expected:
+            raise click.ClickException(f"Expected {expected}, got {answer.status.value}.")
+        job_id = job_id or answer.job_id
+        execution = answer.execution_arn
+
+    console.print(Rule("4. Look inside"))
+    console.print(
+        f"Executions, with every state's input and output:  omnilake local console\n"
+        f"A job's record:  omnilake --local jobs show {job_id}\n"
+        f'Ask yourself:    omnilake --local ask {ARCHIVE} "…"\n'
+        f"Stop it:         omnilake local down   (what was ingested stays)",
+        soft_wrap=True,
+    )
+    console.print(f"[dim]last execution: {execution}[/]", soft_wrap=True)
+    console.print(f"Done in {time.monotonic() - started:.0f} s.")

@@ -1,0 +1,190 @@
+"""One deployed stack, as an application or a person uses it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from omnilake import aws, jobs, layout
+from omnilake.errors import JobNotFound, OmniLakeError, StageFailed, by_name
+from omnilake.ingest import landing
+from omnilake.models import Answer, Archive, Job, JobKind, JobStatus
+from omnilake.settings import Settings
+
+_POLL_SECONDS = (0.05, 0.5)
+_ENDED = (JobStatus.COMPLETED, JobStatus.FAILED)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A local file and the name it gets in the archive."""
+
+    path: Path
+    name: str
+
+
+class Deployment:
+    """A stack of ``template.yaml``.
+
+    Args:
+        stack_name: its CloudFormation name. Endpoint, region and credentials come from the environment, as the AWS
+            SDKs define it.
+    """
+
+    def __init__(self, stack_name: str = "omnilake") -> None:
+        self.stack_name = stack_name
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs by name.
+
+        Raises:
+            StageFailed: there is no such stack, or it can't be read with these credentials.
+        """
+        try:
+            stacks = aws.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"]
+        except ClientError as error:
+            raise StageFailed(
+                f"The stack {self.stack_name} can't be read: {aws.error_code(error)}.",
+                action="Deploy it (sam build && sam deploy), or start the embedded cloud (omnilake local up).",
+            ) from error
+        return {each["OutputKey"]: each["OutputValue"] for each in stacks[0].get("Outputs", [])}
+
+    def create_archive(self, archive_id: str, description: str = "") -> Archive:
+        """Create an archive and its store; an identical one may exist already.
+
+        Raises:
+            ArchiveExists, InvalidArchive: as their codes say.
+        """
+        event = {"archive_id": archive_id, "description": description}
+        return Archive.model_validate(self._invoke("CreateArchiveFunction", event))
+
+    def upload(
+        self, archive_id: str, uploads: Sequence[Upload], on_uploaded: Callable[[Upload], None] = lambda _: None
+    ) -> None:
+        """Put files into the landing bucket, eight at a time; their arrival starts their ingestion."""
+        bucket = aws.client("s3")
+
+        def put(upload: Upload) -> None:
+            key = f"{landing.INCOMING}{archive_id}/{upload.name}"
+            bucket.upload_file(str(upload.path), self.outputs["LandingBucket"], key)
+            on_uploaded(upload)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(put, uploads))
+
+    def ingestions(self, archive_id: str, since: str) -> Iterator[Job]:
+        """Ingestion jobs of an archive that started at or after a time (ISO 8601), in any status."""
+        table = aws.Table(self.outputs["JobsTable"])
+        for status in JobStatus:
+            for item in table.query(
+                IndexName=jobs.BY_KIND_STATUS,
+                KeyConditionExpression="kind_status = :kind_status AND created_at >= :since",
+                ExpressionAttributeValues={
+                    ":kind_status": f"{JobKind.INGEST_DOCUMENT.value}#{status.value}",
+                    ":since": since,
+                },
+            ):
+                job = jobs.from_item(item)
+                if job.archive_id == archive_id:
+                    yield job
+
+    def follow_ingestion(
+        self, archive_id: str, names: Iterable[str], since: str, timeout_s: float = 1_800
+    ) -> Iterator[dict[str, dict[str, Any]]]:
+        """Outcomes of uploaded documents by name, again and again as they come in, until all have one.
+
+        Raises:
+            TimeoutError: some have none after ``timeout_s`` seconds.
+        """
+        wanted = set(names)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            outcomes = {
+                document["name"]: document
+                for job in self.ingestions(archive_id, since)
+                if job.status in _ENDED
+                for document in job.documents
+                if document["name"] in wanted
+            }
+            yield outcomes
+            if len(outcomes) == len(wanted):
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(wanted) - len(outcomes)} documents have no outcome after {timeout_s:.0f} s.")
+            time.sleep(_POLL_SECONDS[1])
+
+    def submit(self, archive_id: str, question: str, **options: Any) -> str:
+        """Ask a question; returns the job id at once. ``options`` are the fields of ``InformationRequest``."""
+        answer = self._invoke("SubmitRequestFunction", {"archive_id": archive_id, "question": question, **options})
+        return str(answer["job_id"])
+
+    def job(self, job_id: str) -> Job:
+        """The record of a job. Raises ``JobNotFound``."""
+        item = aws.Table(self.outputs["JobsTable"]).get({"job_id": job_id})
+        if item is None:
+            raise JobNotFound(f"There is no job {job_id}.")
+        return jobs.from_item(item)
+
+    def wait(self, job_id: str, on_change: Callable[[Job], None] = lambda _: None, timeout_s: float = 900) -> Job:
+        """Wait for the end of a job, telling of each state that it enters.
+
+        Raises:
+            TimeoutError: it has not ended after ``timeout_s`` seconds.
+        """
+        deadline = time.monotonic() + timeout_s
+        pause, shown = _POLL_SECONDS[0], ("", "")
+        while True:
+            job = self.job(job_id)
+            if (job.status.value, job.state) != shown:
+                shown = (job.status.value, job.state)
+                on_change(job)
+            if job.status in _ENDED:
+                return job
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Job {job_id} is {job.status} in {job.state!r} after {timeout_s:.0f} s.")
+            time.sleep(pause)
+            pause = min(pause * 1.3, _POLL_SECONDS[1])
+
+    def answer(self, job: Job) -> Answer:
+        """The answer of a completed request."""
+        lake = aws.ObjectStore(self.outputs["LakeBucket"])
+        return lake.read_model(job.result_key or layout.answer_part(job.job_id, "answer"), Answer)
+
+    def settings(self, **values: Any) -> Settings:
+        """Settings with the names of this deployment's buckets and tables, to use the product's rooms from outside."""
+        names = {
+            "lake_bucket": "LakeBucket",
+            "landing_bucket": "LandingBucket",
+            "archives_table": "ArchivesTable",
+            "entries_table": "EntriesTable",
+            "registrations_table": "RegistrationsTable",
+            "stores_table": "StoresTable",
+            "jobs_table": "JobsTable",
+            "event_bus": "EventBus",
+        }
+        return Settings.model_validate({name: self.outputs[output] for name, output in names.items()} | values)
+
+    def _invoke(self, output: str, event: dict[str, Any]) -> dict[str, Any]:
+        answer = aws.client("lambda").invoke(FunctionName=self.outputs[output], Payload=json.dumps(event).encode())
+        payload: dict[str, Any] = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise _remote_error(payload)
+        return payload
+
+
+def _remote_error(payload: dict[str, Any]) -> OmniLakeError:
+    """The error that a function raised, as the class it was there."""
+    kind = by_name(str(payload.get("errorType", "")))
+    message = str(payload.get("errorMessage", "The function failed."))
+    if kind is None:
+        return StageFailed(message)
+    return kind(message.removeprefix(f"{kind.code}: ").removesuffix(kind.advice).strip())

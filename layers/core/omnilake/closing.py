@@ -1,0 +1,40 @@
+"""Jobs whose execution ended without a word: timed out, aborted by a person, or failed in its own failure handling.
+
+Step Functions tells the bus of every execution that ends; this closes the job, so that none stays running for ever.
+"""
+
+from __future__ import annotations
+
+from omnilake import jobs
+from omnilake.answering import failure as answering_failure
+from omnilake.errors import JobNotFound
+from omnilake.handler import logger
+from omnilake.ingest import failure as ingest_failure
+from omnilake.models import JobKind, JobStatus
+
+
+def close_job(job_id: str, status: str, error: str, cause: str) -> bool:
+    """Record the failure of an execution unless its job has ended by itself.
+
+    Args:
+        job_id: the execution's name.
+        status: FAILED, TIMED_OUT or ABORTED.
+        error: the execution's error name, may be empty.
+        cause: its cause, may be empty.
+
+    Returns:
+        Whether the job was open. Executions that are no jobs (nested ones) are left alone.
+    """
+    try:
+        job = jobs.get(job_id)
+    except JobNotFound:
+        logger.info("execution is no job", extra={"execution": job_id})
+        return False
+    if job.status in {JobStatus.COMPLETED, JobStatus.FAILED}:
+        return False
+    record = {
+        JobKind.INGEST_DOCUMENT: ingest_failure.record_failure,
+        JobKind.ANSWER_REQUEST: answering_failure.record_failure,
+    }[job.kind]
+    record(job_id, error or f"Execution.{status}", cause)
+    return True

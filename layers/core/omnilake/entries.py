@@ -1,0 +1,241 @@
+"""The registry of entries: who owns which content, which version is current, and what became of it.
+
+Two tables. *entries*: one item per (entry, version). *registrations*: claims that make ingestion idempotent:
+
+``object#<bucket>#<key>#<version id>``   this S3 object version was taken by that job
+``content#<archive>#<sha256>``           these bytes are in the archive as that entry version; ``aliases`` are other
+                                         uploads of the same bytes
+
+A claim is taken by a conditional write, so of two executions that see the same document at once exactly one goes on.
+A job that restarts finds its own claims and goes on with them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Any
+
+from omnilake import aws
+from omnilake.clock import now
+from omnilake.errors import TransientError
+from omnilake.models import DocumentStatus, ErrorRecord, ObjectRef
+
+BY_ARCHIVE_STATUS = "by_archive_status"
+"""Index: partition ``archive_status`` ("my_archive#FAILED"), sort ``updated_at``."""
+BY_CONTENT_HASH = "by_content_hash"
+"""Index: partition ``content_hash``, sort ``entry_id``."""
+
+
+_LIVE = {DocumentStatus.PROCESSING.value, DocumentStatus.COMPLETED.value}
+_CLAIM_ATTEMPTS = 20
+
+
+class Claim(StrEnum):
+    """What came of a claim."""
+
+    OURS = "ours"
+    TAKEN = "taken"
+
+
+def entry_id_of(archive_id: str, source_type: str, *identity: str) -> str:
+    """Identity of an entry: a hash of the length-prefixed fields of its source, scoped by archive and source type.
+
+    Length prefixes keep ("a/b", "c") and ("a", "b/c") apart.
+    """
+    digest = hashlib.sha256()
+    for field in (archive_id, source_type, *identity):
+        data = field.encode()
+        digest.update(len(data).to_bytes(4, "big"))
+        digest.update(data)
+    return "e" + digest.hexdigest()[:31]
+
+
+def version_of(last_modified: str, sequencer: str, content_hash: str) -> str:
+    """A version that sorts by upload order: S3's time, then its order of events of the key, then the content.
+
+    Args:
+        last_modified: ``YYYYMMDDTHHMMSSZ`` of the object.
+        sequencer: hex string of the S3 event, empty when unknown.
+        content_hash: sha256 of the bytes, hex.
+    """
+    return f"{last_modified}-{(sequencer or '0').upper().zfill(18)}-{content_hash[:8]}"
+
+
+def claim_object(ref: ObjectRef, job_id: str) -> Claim:
+    """Take an object version for a job."""
+    key = {"registration_id": f"object#{ref.bucket}#{ref.key}#{ref.version_id or 'null'}"}
+    taken = _registrations().put(
+        {**key, "job_id": job_id, "claimed_at": now()},
+        condition="attribute_not_exists(registration_id) OR job_id = :job_id",
+        values={":job_id": job_id},
+    )
+    return Claim.OURS if taken else Claim.TAKEN
+
+
+def claim_content(
+    archive_id: str, content_hash: str, entry_id: str, version: str, job_id: str, alias: str
+) -> dict[str, Any]:
+    """Take a content for an entry version that is registered already, or find out who has it.
+
+    A claim whose entry has moved on to another version is stale and is taken over: a document that returns to earlier
+    content is a new version. When a live claim of another entry stands, ``alias`` (where this upload will be kept) is
+    noted on it, so that :func:`release_content` can hand the content back.
+
+    Args:
+        archive_id: the archive.
+        content_hash: sha256 of the bytes, hex.
+        entry_id: who asks.
+        version: of that entry.
+        job_id: of the asking execution.
+        alias: landing key to upload again if the present owner drops this content.
+
+    Returns:
+        The claim's item; its ``entry_id`` and ``version`` are the asker's own when the claim was won.
+
+    Raises:
+        TransientError: the claim changed hands too often to be read.
+    """
+    registration = {"registration_id": _content(archive_id, content_hash)}
+    mine = {**registration, "entry_id": entry_id, "version": version, "job_id": job_id, "claimed_at": now()}
+    for _ in range(_CLAIM_ATTEMPTS):
+        won = _registrations().put(
+            mine,
+            condition="attribute_not_exists(registration_id) OR (entry_id = :entry_id AND version = :version)",
+            values={":entry_id": entry_id, ":version": version},
+        )
+        if won:
+            return mine
+        held = _registrations().get(registration)
+        if held is None:
+            continue  # released in between: try again
+        if (
+            current_version(held["entry_id"], besides=version if held["entry_id"] == entry_id else "")
+            == held["version"]
+        ):
+            if held["entry_id"] == entry_id:
+                return held
+            noted = _registrations().update(
+                registration,
+                "ADD aliases :alias",
+                {":alias": {alias}, ":entry_id": held["entry_id"], ":version": held["version"]},
+                condition="entry_id = :entry_id AND version = :version",
+            )
+            if noted:
+                return held
+            continue  # the owner changed in between: look again
+        _registrations().delete(
+            registration,
+            condition="entry_id = :entry_id AND version = :version",
+            values={":entry_id": held["entry_id"], ":version": held["version"]},
+        )
+    raise TransientError("A content claim changed hands too often.")
+
+
+def release_content(archive_id: str, content_hash: str, entry_id: str, version: str) -> list[str]:
+    """Drop an entry version's claim on its content, if it still holds it.
+
+    Returns:
+        Landing keys of other uploads of the same bytes: they must be ingested now, or the content would be lost.
+    """
+    registration = {"registration_id": _content(archive_id, content_hash)}
+    held = _registrations().get(registration)
+    if held is None or (held["entry_id"], held["version"]) != (entry_id, version):
+        return []
+    _registrations().delete(
+        registration,
+        condition="entry_id = :entry_id AND version = :version",
+        values={":entry_id": entry_id, ":version": version},
+    )
+    return sorted(held.get("aliases", ()))
+
+
+def release_object(ref: ObjectRef, job_id: str) -> None:
+    """Let an object version be taken again (after a failure that a new upload or a redrive may mend)."""
+    _registrations().delete(
+        {"registration_id": f"object#{ref.bucket}#{ref.key}#{ref.version_id or 'null'}"},
+        condition="job_id = :job_id",
+        values={":job_id": job_id},
+    )
+
+
+def register(
+    entry_id: str, version: str, *, archive_id: str, job_id: str, name: str, source: str, size: int, content_hash: str
+) -> None:
+    """Record an entry version as PROCESSING; the same job may do so again."""
+    moment = now()
+    _entries().put(
+        {
+            "entry_id": entry_id,
+            "version": version,
+            "archive_id": archive_id,
+            "archive_status": f"{archive_id}#{DocumentStatus.PROCESSING.value}",
+            "status": DocumentStatus.PROCESSING.value,
+            "job_id": job_id,
+            "name": name,
+            "source": source,
+            "size": size,
+            "content_hash": content_hash,
+            "created_at": moment,
+            "updated_at": moment,
+        },
+        condition="attribute_not_exists(entry_id) OR job_id = :job_id OR attribute_exists(error_code)",
+        values={":job_id": job_id},
+    )
+
+
+def finish(
+    entry_id: str,
+    version: str,
+    *,
+    archive_id: str,
+    status: DocumentStatus,
+    error: ErrorRecord | None = None,
+    **facts: str | int,
+) -> None:
+    """End the processing of an entry version as COMPLETED, DUPLICATE or FAILED, with facts (type, chunks …)."""
+    fields: dict[str, Any] = {
+        "status": status.value,
+        "archive_status": f"{archive_id}#{status.value}",
+        "updated_at": now(),
+        **facts,
+    }
+    if error is not None:
+        fields |= {"error_code": error.code, "error_message": error.message}
+    _entries().update(
+        {"entry_id": entry_id, "version": version},
+        "SET " + ", ".join(f"#{name} = :{name}" for name in fields),
+        {f":{name}": value for name, value in fields.items()},
+        names={f"#{name}": name for name in fields},
+    )
+
+
+def versions(entry_id: str) -> list[dict[str, Any]]:
+    """All versions of an entry, newest first."""
+    return list(
+        _entries().query(
+            KeyConditionExpression="entry_id = :entry_id",
+            ExpressionAttributeValues={":entry_id": entry_id},
+            ScanIndexForward=False,
+            ConsistentRead=True,
+        )
+    )
+
+
+def current_version(entry_id: str, besides: str = "") -> str:
+    """Newest version that is or becomes searchable, leaving ``besides`` out; empty when there is none."""
+    return next(
+        (item["version"] for item in versions(entry_id) if item["status"] in _LIVE and item["version"] != besides), ""
+    )
+
+
+def _content(archive_id: str, content_hash: str) -> str:
+    return f"content#{archive_id}#{content_hash}"
+
+
+def _entries() -> aws.Table:
+    return aws.table("entries_table")
+
+
+def _registrations() -> aws.Table:
+    return aws.table("registrations_table")

@@ -1,0 +1,244 @@
+"""Every error the product raises on purpose, with its stable code.
+
+The class name is what Step Functions sees as the error name (``Retry`` and ``Catch`` match it); ``code`` is what
+job records, ``failed/`` objects and clients see. Neither changes once released::
+
+    OmniLakeError
+    ├── TransientError             retried by the state machines
+    │   └── IncompleteIndexing
+    ├── InvalidStateInput          a state was handed an event that does not fit its model
+    ├── StageFailed                a stage failed for a reason that is not the document's (the workflow fails)
+    ├── DocumentError              one document can't be ingested; its neighbours go on
+    │   ├── EmptyDocument          ├── UnsupportedDocumentType   ├── DocumentTypeMismatch
+    │   ├── CorruptDocument        ├── EncryptedDocument         ├── DecompressionLimit
+    │   ├── InvalidEncoding        ├── DocumentTooLarge          ├── NoTextFound
+    │   ├── ObjectNotFound         ├── InvalidObjectName         └── TooManyChunks
+    ├── EmbeddingRejected          vectors of a wrong shape, NaN or zero
+    ├── RequestError               a question that can't be asked
+    │   ├── InvalidRequest  ├── EmptyQuestion  ├── QuestionTooLong
+    │   ├── ArchiveNotFound └── RequestNotFound
+    ├── ArchiveExists  InvalidArchive
+    └── JobNotFound
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class OmniLakeError(Exception):
+    """Base of all errors of the product.
+
+    Args:
+        message: what was wrong, in one sentence, without content of documents or questions.
+        action: what to do about it; the class's own advice when omitted.
+        details: small values for the job record (never document text or secrets).
+    """
+
+    code: ClassVar[str] = "INTERNAL"
+    advice: ClassVar[str] = "Open the job's execution in the Step Functions console and report it with its id."
+
+    def __init__(self, message: str, *, action: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.action = action or self.advice
+        self.details = details
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message} {self.action}"
+
+
+class TransientError(OmniLakeError):
+    """Something that a retry is expected to mend."""
+
+    code = "TRANSIENT"
+    advice = "It is retried; if it stays, look at the service that the message names."
+
+
+class IncompleteIndexing(TransientError):
+    """Fewer rows than chunks were found in the store after a commit."""
+
+    code = "INCOMPLETE_INDEXING"
+
+
+class InvalidStateInput(OmniLakeError):
+    """A Lambda was invoked with an event that does not fit its model."""
+
+    code = "INVALID_STATE_INPUT"
+    advice = "Compare the event with the sample in events/ of this function."
+
+
+class StageFailed(OmniLakeError):
+    """A stage could not do its work for a reason that lies in the system, not in a document."""
+
+    code = "STAGE_FAILED"
+
+
+class DocumentError(OmniLakeError):
+    """One document can't be ingested. It is recorded as FAILED and kept under ``failed/``."""
+
+    code = "DOCUMENT_REJECTED"
+    advice = "Mend the document and upload it again."
+
+
+class EmptyDocument(DocumentError):
+    """The object holds no bytes."""
+
+    code = "DOCUMENT_EMPTY"
+    advice = "Upload a document with content."
+
+
+class UnsupportedDocumentType(DocumentError):
+    """The content is of no supported type."""
+
+    code = "DOCUMENT_TYPE_UNSUPPORTED"
+    advice = "Supported are text, Markdown, HTML, PDF, DOCX, CSV and VTT or SRT transcripts; convert it first."
+
+
+class DocumentTypeMismatch(DocumentError):
+    """The name claims one type and the content is of another."""
+
+    code = "DOCUMENT_TYPE_MISMATCH"
+    advice = "Give the file the extension of its content and upload it again."
+
+
+class CorruptDocument(DocumentError):
+    """The parser of its type can't read the document."""
+
+    code = "DOCUMENT_CORRUPT"
+    advice = "Open the document in its own application, save it anew and upload that."
+
+
+class EncryptedDocument(DocumentError):
+    """The document needs a password."""
+
+    code = "DOCUMENT_ENCRYPTED"
+    advice = "Remove the password and upload it again."
+
+
+class DecompressionLimit(DocumentError):
+    """A compressed document grows beyond the limits of size or ratio when unpacked."""
+
+    code = "DOCUMENT_DECOMPRESSION_LIMIT"
+    advice = "Split the document, or check where it comes from: it looks like a decompression bomb."
+
+
+class InvalidEncoding(DocumentError):
+    """Text that is not valid in its own, or any likely, character encoding."""
+
+    code = "DOCUMENT_ENCODING_INVALID"
+    advice = "Save the text as UTF-8 and upload it again."
+
+
+class DocumentTooLarge(DocumentError):
+    """More bytes than the deployment's ``MaxDocumentBytes``."""
+
+    code = "DOCUMENT_TOO_LARGE"
+    advice = "Split the document, or raise MaxDocumentBytes (and the memory of Extract Text) and redeploy."
+
+
+class NoTextFound(DocumentError):
+    """The document was read and holds no text (an empty page, white space, a scan)."""
+
+    code = "DOCUMENT_NO_TEXT"
+    advice = "If it is a scan, run text recognition over it first."
+
+
+class TooManyChunks(DocumentError):
+    """More chunks than one execution may index."""
+
+    code = "DOCUMENT_TOO_MANY_CHUNKS"
+    advice = "Split the document."
+
+
+class ObjectNotFound(DocumentError):
+    """The S3 object of an event was deleted before it was read."""
+
+    code = "OBJECT_NOT_FOUND"
+    advice = "Upload it again if it should be ingested."
+
+
+class InvalidObjectName(DocumentError):
+    """A key that names no archive, or a name with control characters."""
+
+    code = "OBJECT_NAME_INVALID"
+    advice = "Upload to incoming/<archive id>/<path> with a name without control characters (line breaks, tabs)."
+
+
+class EmbeddingRejected(OmniLakeError):
+    """Vectors with a wrong dimension, NaN, infinity or zero length. Never replaced by substitutes."""
+
+    code = "EMBEDDING_REJECTED"
+
+
+class RequestError(OmniLakeError):
+    """A request that can't be answered as it stands."""
+
+    code = "REQUEST_REJECTED"
+    advice = "Correct the request and submit it again."
+
+
+class InvalidRequest(RequestError):
+    """The request does not fit its model: unknown fields, wrong types, values out of range."""
+
+    code = "REQUEST_INVALID"
+
+
+class EmptyQuestion(RequestError):
+    """The question holds no word."""
+
+    code = "QUESTION_EMPTY"
+    advice = "Ask something."
+
+
+class QuestionTooLong(RequestError):
+    """The question is longer than ``models.MAX_QUESTION_CHARACTERS``."""
+
+    code = "QUESTION_TOO_LONG"
+    advice = "Ask a shorter question; put long material into an archive."
+
+
+class ArchiveNotFound(RequestError, DocumentError):
+    """No archive of that id."""
+
+    code = "ARCHIVE_NOT_FOUND"
+    advice = "Create it first (omnilake archive create ID), or check its spelling."
+
+
+class RequestNotFound(RequestError):
+    """The execution names a request that was never stored."""
+
+    code = "REQUEST_NOT_FOUND"
+    advice = "Submit the request through the SubmitRequest function or the CLI."
+
+
+class ArchiveExists(OmniLakeError):
+    """An archive of that id exists with another configuration."""
+
+    code = "ARCHIVE_EXISTS"
+    advice = "Choose another id, or use the existing archive."
+
+
+class InvalidArchive(OmniLakeError):
+    """The definition of an archive does not fit its model."""
+
+    code = "ARCHIVE_INVALID"
+    advice = "Use 3 to 63 lower-case letters, digits, hyphens and underscores for the id."
+
+
+class JobNotFound(OmniLakeError):
+    """No job of that id."""
+
+    code = "JOB_NOT_FOUND"
+    advice = "List the jobs with: omnilake jobs ls"
+
+
+def by_name(name: str) -> type[OmniLakeError] | None:
+    """The error class that Step Functions names, None for errors of AWS or the runtime."""
+    classes = [OmniLakeError]
+    while classes:
+        each = classes.pop()
+        if each.__name__ == name:
+            return each
+        classes.extend(each.__subclasses__())
+    return None

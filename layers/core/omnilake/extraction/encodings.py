@@ -1,0 +1,138 @@
+"""Bytes to text, without mojibake: UTF-8, UTF-16 and UTF-32, a declared encoding, or one that is beyond doubt."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from omnilake.errors import InvalidEncoding, UnsupportedDocumentType
+
+_BOMS = (
+    # UTF-32 first: its little-endian mark begins with that of UTF-16.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SAMPLE_BYTES = 64 * 1024
+_MAX_CONTROL_SHARE = 0.02
+_MIN_LEGACY_LETTERS = 24
+"""Fewer letters beyond ASCII say too little about which legacy encoding it is."""
+_MAX_CHAOS = 0.02
+_MIN_COHERENCE = 0.5
+
+# What never stands in text: C0 controls but for tab, line ends, form feed, escape and backspace.
+_CONTROL = re.compile(rb"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
+_C1_OR_UNASSIGNED = re.compile("[\x80-\x84\x86-\x9f\ufffd\ue000-\uf8ff]")
+_VALID_MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+
+
+def has_unicode_mark(data: bytes) -> bool:
+    """Whether the data begins with a byte order mark."""
+    return any(data.startswith(mark) for mark, _ in _BOMS)
+
+
+def looks_binary(data: bytes) -> bool:
+    """Whether bytes are no text in any encoding: too many control characters, and not UTF-16 or UTF-32."""
+    if has_unicode_mark(data) or _unmarked_utf16(data):
+        return False
+    # Beginning, middle and end: a file may have a readable head.
+    third = _SAMPLE_BYTES // 3
+    middle = len(data) // 2
+    sample = data if len(data) <= _SAMPLE_BYTES else data[:third] + data[middle : middle + third] + data[-third:]
+    return len(_CONTROL.findall(sample)) > _MAX_CONTROL_SHARE * len(sample)
+
+
+def decode(data: bytes, declared: str | None = None) -> str:
+    """Text of the bytes.
+
+    Args:
+        data: not empty.
+        declared: an encoding that the document itself names (HTML's charset), tried after UTF-8.
+    Raises:
+        InvalidEncoding: not valid UTF-8 (or what its byte order mark or declaration says), and no other encoding is
+            beyond doubt.
+        UnsupportedDocumentType: binary data.
+    """
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            try:
+                return data.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise InvalidEncoding(
+                    f"The text starts as {encoding.removesuffix('-sig').upper()} and is not valid at byte {error.start}."
+                ) from None
+    if looks_binary(data):
+        raise UnsupportedDocumentType("The content is binary data of no known type.")
+    if encoding16 := _unmarked_utf16(data):
+        return data.decode(encoding16)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        invalid = error
+    text = _declared(data, declared) or _legacy(data, invalid)
+    if text is None:
+        raise InvalidEncoding(f"The text is not valid UTF-8 at byte {invalid.start}, and its encoding is not known.")
+    return text
+
+
+def _unmarked_utf16(data: bytes) -> str | None:
+    """UTF-16 without a mark shows as zero bytes at every other place; accepted only when all of it decodes to text."""
+    sample = data[:_SAMPLE_BYTES]
+    if len(data) % 2 or len(data) < 4 or b"\x00" not in sample:
+        return None
+    half = len(sample) // 2
+    zeros = {"utf-16-le": sample[1::2].count(0), "utf-16-be": sample[0::2].count(0)}
+    other = {"utf-16-le": sample[0::2].count(0), "utf-16-be": sample[1::2].count(0)}
+    for encoding, count in zeros.items():
+        if count > 0.6 * half and not other[encoding]:
+            try:
+                text = data.decode(encoding)
+            except UnicodeDecodeError:
+                return None
+            return encoding if _is_text(text) else None
+    return None
+
+
+def _is_text(text: str) -> bool:
+    head = text[:_SAMPLE_BYTES]
+    odd = sum(not (character.isprintable() or character.isspace()) for character in head)
+    return odd <= _MAX_CONTROL_SHARE * len(head)
+
+
+def _declared(data: bytes, declared: str | None) -> str | None:
+    if not declared:
+        return None
+    try:
+        name = codecs.lookup(declared).name
+        # Browsers read both names as Windows-1252, and so do the authors of such pages.
+        text = data.decode("cp1252" if name in {"iso8859-1", "ascii"} else name)
+    except (LookupError, UnicodeDecodeError, TypeError):
+        return None
+    return text if isinstance(text, str) and not _C1_OR_UNASSIGNED.search(text) else None
+
+
+def _legacy(data: bytes, invalid: UnicodeDecodeError) -> str | None:
+    """Text in a legacy encoding when charset-normalizer is confident of it, or None.
+
+    Damaged UTF-8 is told apart first: single-byte encodings accept any bytes, so that it would come out as mojibake.
+    """
+    if invalid.reason == "unexpected end of data":
+        return None
+    high = data.translate(None, delete=bytes(range(128)))
+    valid = sum(map(len, _VALID_MULTIBYTE.findall(data)))
+    if len(high) < _MIN_LEGACY_LETTERS or valid > 0.25 * len(high):
+        return None
+    from charset_normalizer import from_bytes
+
+    # A window around the first bytes that are not ASCII says more than the head of a long English preamble.
+    start = max(0, invalid.start - _SAMPLE_BYTES // 2)
+    match = from_bytes(data[start : start + _SAMPLE_BYTES]).best()
+    if match is None or match.chaos > _MAX_CHAOS or match.coherence < _MIN_COHERENCE:
+        return None
+    try:
+        text = data.decode(match.encoding)
+    except UnicodeDecodeError:
+        return None
+    return None if _C1_OR_UNASSIGNED.search(text) else text

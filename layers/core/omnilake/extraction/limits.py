@@ -1,0 +1,31 @@
+"""How much of a document is read before it is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractionLimits:
+    """Bounds on what one document may cost. Sizes in bytes unless said otherwise."""
+
+    max_characters: int = 64 * _MIB
+    """Most characters of extracted text."""
+    max_segments: int = 400_000
+    """Most segments; each costs about 0.7 KB of memory."""
+    max_pages: int = 5_000
+    """Most pages of a PDF."""
+    max_archive_entries: int = 5_000
+    """Most entries of a zipped format (DOCX)."""
+    max_unpacked_bytes: int = 256 * _MIB
+    """Most bytes of all entries of a zipped format together, or of all page streams of a PDF."""
+    max_xml_bytes: int = 32 * _MIB
+    """Most bytes of one XML part, and of an HTML document: a tree takes about thirty times its source."""
+    max_compression_ratio: int = 200
+    """Most bytes that one packed byte may unfold to, for entries that unfold to more than 1 MiB.
+    Office XML packs to between a fifth and a fiftieth."""
+
+
+DEFAULT_LIMITS = ExtractionLimits()

@@ -1,0 +1,149 @@
+"""PDF by pypdf: text page by page, sections from the bookmarks.
+
+pypdf repairs what it can, also a file whose end is missing, and then hands back some of its pages without a word. So
+the end of the file is checked here first (``check_complete``).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+from omnilake.errors import CorruptDocument, DocumentTooLarge, EncryptedDocument
+from omnilake.extraction.limits import ExtractionLimits
+from omnilake.extraction.parsers import parser_call
+from omnilake.extraction.structure import TextRecorder, fold, normalise
+from omnilake.models import ExtractedDocument, SegmentKind
+
+_END_MARK = b"%%EOF"
+_OBJECT = re.compile(rb"\d+\s+\d+\s+obj\b")
+_LINEAR_LENGTH = re.compile(rb"/Linearized\b[^>]{0,200}?/L\s+(\d+)")
+_GENERATED_TITLE = re.compile(
+    r"^(?:microsoft (?:word|powerpoint|excel) ?-|untitled|document\d*$)|\.(?:docx?|indd|qxd|tex|dvi)$", re.I
+)
+_BULLET = re.compile(r"^(?:[•◦▪–—*-]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s")
+_SHORT_LINE = 0.75
+"""A line that ends a sentence and is shorter than this share of the page's widest ends a paragraph."""
+
+
+def read_pdf(data: bytes, title: str, limits: ExtractionLimits) -> ExtractedDocument:
+    """Document of a PDF. Every segment has its page.
+
+    Args:
+        title: used when the PDF's own title is missing or made by a program.
+    Raises:
+        CorruptDocument: cut off, or not readable by pypdf.
+        EncryptedDocument: it needs a password (one that only restricts printing or copying does not).
+        DecompressionLimit: its streams pass the limits.
+        NoTextFound: no page holds text (a scan).
+        DocumentTooLarge: more pages, text or segments than the limits allow.
+    """
+    check_complete(data)
+    from pypdf import PdfReader, apply_configuration
+    from pypdf.errors import DependencyError, FileNotDecryptedError, LimitReachedError, PyPdfError
+
+    # pypdf's warnings quote objects of the file, and document content belongs in no log.
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+    recorder = TextRecorder(limits)
+    with (
+        parser_call(
+            "PDF",
+            corrupt=(PyPdfError, ValueError, KeyError, TypeError, RecursionError),
+            # DependencyError: AES without the cryptography package.
+            encrypted=(FileNotDecryptedError, DependencyError),
+            over_limit=LimitReachedError,
+        ),
+        apply_configuration(stream_decoding_work_maximum_length=limits.max_unpacked_bytes),
+    ):
+        reader = PdfReader(BytesIO(data), strict=False)
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise EncryptedDocument("The PDF needs a password.")
+        pages = reader.pages
+        if len(pages) > limits.max_pages:
+            raise DocumentTooLarge(f"The PDF has more than {limits.max_pages} pages.", action="Split the document.")
+        if not pages:
+            raise CorruptDocument("The PDF has no page.")
+        own_title = fold(normalise(str(reader.metadata.title or ""))) if reader.metadata else ""
+        bookmarks = _bookmarks(reader)
+        for number, page in enumerate(pages, start=1):
+            _add_page(recorder, number, page.extract_text(), bookmarks.get(number, []))
+    named = "" if _GENERATED_TITLE.search(own_title) else own_title
+    return recorder.finish("application/pdf", named or recorder.first_heading or title)
+
+
+def check_complete(data: bytes) -> None:
+    """Whether the file has its end (ISO 32000-1, 7.5.5): a cross-reference pointer, the end mark, no object after it.
+
+    Raises:
+        CorruptDocument: it is cut off.
+    """
+    end = data.rfind(_END_MARK)
+    tail = data[max(0, end - 64) : end] if end >= 0 else b""
+    cut = end < 0 or b"startxref" not in tail or bool(_OBJECT.search(data, end))
+    if not cut and (linear := _LINEAR_LENGTH.search(data[:2048])):
+        # A linearised file has an end mark near its beginning too, and says how long it is. A few bytes are forgiven:
+        # programs that convert line ends at the very end of a file do that to good files.
+        cut = int(linear[1]) > len(data) + 16
+    if cut:
+        raise CorruptDocument("The PDF is cut off: its end is missing.")
+
+
+def _bookmarks(reader: Any) -> dict[int, list[tuple[int, str]]]:
+    """Bookmarks by page: (level, title) in order."""
+    from pypdf.errors import PyPdfError
+
+    found: dict[int, list[tuple[int, str]]] = {}
+
+    def visit(entries: list[Any], level: int) -> None:
+        for entry in entries:
+            if isinstance(entry, list):
+                visit(entry, level + 1)
+            elif (page := reader.get_destination_page_number(entry)) is not None and page >= 0:
+                found.setdefault(page + 1, []).append((min(level, 6), fold(normalise(str(entry.title or "")))))
+
+    try:
+        visit(reader.outline, 1)
+    except (PyPdfError, KeyError, ValueError, TypeError, AttributeError, IndexError, RecursionError):
+        # Bookmarks only name sections; a file with broken ones still has all its text.
+        return {}
+    return found
+
+
+def _add_page(recorder: TextRecorder, number: int, text: str, bookmarks: list[tuple[int, str]]) -> None:
+    pending = [(level, name) for level, name in bookmarks if name]
+    for paragraph in paragraphs(normalise(text)):
+        level = next((level for level, name in pending if name.casefold() == fold(paragraph).casefold()), None)
+        if level is not None:
+            pending = [entry for entry in pending if entry[1].casefold() != fold(paragraph).casefold()]
+            recorder.add(paragraph, SegmentKind.HEADING, level=level, page=number)
+        else:
+            recorder.add(paragraph, page=number)
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    """Paragraphs of a page whose text comes line by line: apart by an empty line, after a short line that ends a
+    sentence, before a bullet, and before and after a line that stands alone as a heading would."""
+    lines = [line.strip() for line in text.split("\n")]
+    width = max(map(len, lines), default=0)
+    gathered: list[str] = []
+    for line in lines:
+        ends = bool(gathered) and (
+            not line
+            or _BULLET.match(line) is not None
+            or (gathered[-1].endswith((".", "!", "?", ":")) and len(gathered[-1]) < _SHORT_LINE * width)
+            or (len(gathered) == 1 and _stands_alone(gathered[0], width) and line[:1].isupper())
+        )
+        if ends:
+            yield "\n".join(gathered)
+            gathered = []
+        if line:
+            gathered.append(line)
+    if gathered:
+        yield "\n".join(gathered)
+
+
+def _stands_alone(line: str, width: int) -> bool:
+    return len(line) < 0.6 * width and not line.endswith((",", ";")) and line[:1].isupper()

@@ -1,0 +1,81 @@
+"""Record Failure: an execution that failed leaves no document half done.
+
+Every document that was still on its way becomes FAILED with the execution's error, its claims are released, its object
+is kept under ``failed/``, and rows that were already committed are purged by the store's one committer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from omnilake import archives, aws, entries, layout
+from omnilake.errors import ArchiveNotFound
+from omnilake.ingest import landing, stages
+from omnilake.ingest.publish import PublishResult, close_batch
+from omnilake.models import Batch, BatchDocument, BatchManifest, DocumentStatus, ErrorRecord, ObjectRef
+from omnilake.settings import settings
+
+
+def record_failure(job_id: str, error: str, cause: str) -> PublishResult:
+    """Close the batch of a failed execution.
+
+    Args:
+        job_id: the execution's name.
+        error: error name as Step Functions gives it.
+        cause: its cause; of a Lambda's error a JSON object with ``errorMessage``.
+    """
+    record = ErrorRecord.of_state(error, cause)
+    batch = stages.latest(job_id) or _unregistered(job_id)
+    closed = batch.model_copy(
+        update={
+            "documents": [
+                stages.failed(document, record) if document.live else document for document in batch.documents
+            ]
+        }
+    )
+    _purge(closed)
+    return close_batch(closed)
+
+
+def _unregistered(job_id: str) -> Batch:
+    """The batch of an execution that died while it registered; what it had claimed so far is found again."""
+    manifest = aws.lake().read_model(layout.batch_manifest(job_id), BatchManifest)
+    documents = [_found_again(ref, manifest.archive_id, job_id) for ref in manifest.documents]
+    return Batch(job_id=job_id, archive_id=manifest.archive_id, documents=documents)
+
+
+def _found_again(ref: ObjectRef, archive_id: str, job_id: str) -> BatchDocument:
+    name = ref.key.removeprefix(landing.INCOMING).partition("/")[2] or ref.key
+    entry_id = entries.entry_id_of(archive_id, landing.SOURCE_TYPE, name)
+    claimed = next((item for item in entries.versions(entry_id) if item["job_id"] == job_id), None)
+    known = (
+        {"entry_id": entry_id, "version": claimed["version"], "content_hash": claimed["content_hash"]}
+        if claimed
+        else {}
+    )
+    return BatchDocument(
+        ref=ref, name=name, source=f"s3://{ref.bucket}/{ref.key}", status=DocumentStatus.PROCESSING, **known
+    )
+
+
+def _purge(batch: Batch) -> None:
+    """Ask the store's committer to drop rows of the failed entry versions (behind any commit still in the queue)."""
+    purge = [
+        {"entry_id": document.entry_id, "version": document.version}
+        for document in batch.documents
+        if document.status == DocumentStatus.FAILED and document.chunks
+    ]
+    if not purge:
+        return
+    try:
+        store_id = archives.get_archive(batch.archive_id).store_id
+    except ArchiveNotFound:
+        return  # no archive, no store, no rows
+    body = json.dumps({"job_id": batch.job_id, "archive_id": batch.archive_id, "purge": purge})
+    aws.client("sqs").send_message(
+        QueueUrl=settings().require("index_queue_url"),
+        MessageBody=body,
+        MessageGroupId=store_id,
+        MessageDeduplicationId=hashlib.sha256(body.encode()).hexdigest(),
+    )

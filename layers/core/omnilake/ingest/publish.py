@@ -1,0 +1,166 @@
+"""Publish Entries: the registry, the landing zone, the events and the job record say what became of each document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from omnilake import archives, aws, entries, jobs
+from omnilake.errors import ArchiveNotFound, StageFailed
+from omnilake.ingest import landing, stages
+from omnilake.models import Batch, BatchDocument, DocumentStatus, ErrorRecord, JobKind
+
+
+class PublishResult(BaseModel):
+    """Counts of outcomes. ``error_code`` is set when no document of the batch was accepted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    completed: int
+    duplicates: int
+    failed: int
+    error_code: str = ""
+
+
+def publish_entries(job_id: str) -> PublishResult:
+    """End a batch: COMPLETED entries supersede their older versions, FAILED ones are recorded, objects move on."""
+    batch = stages.latest(job_id)
+    if batch is None:
+        raise StageFailed(f"Batch {job_id} was never registered.")
+    jobs.enter(job_id, JobKind.INGEST_DOCUMENT, "Publish Entries")
+    done = batch.model_copy(
+        update={
+            "documents": [
+                document.model_copy(update={"status": DocumentStatus.COMPLETED}) if document.live else document
+                for document in batch.documents
+            ]
+        }
+    )
+    return close_batch(done)
+
+
+def close_batch(batch: Batch) -> PublishResult:
+    """Record the outcome of each document (none is PROCESSING any more), then of the job. May be repeated."""
+    space = _space(batch.archive_id)
+    aws.concurrently(lambda document: _close(document, batch, space), batch.documents)
+    stages.write(batch, stages.PUBLISHED)
+    aws.publish_events([_event(document, batch) for document in batch.documents])
+    return _end_job(batch)
+
+
+def _close(document: BatchDocument, batch: Batch, space: str) -> None:
+    if document.status == DocumentStatus.COMPLETED:
+        entries.finish(
+            document.entry_id,
+            document.version,
+            archive_id=batch.archive_id,
+            status=document.status,
+            media_type=document.media_type,
+            title=document.title,
+            chunks=document.chunks,
+            characters=document.characters,
+            embedding_space=space,
+        )
+        _supersede(document, batch.archive_id)
+    elif document.status == DocumentStatus.DUPLICATE:
+        if not document.duplicate_of:
+            return  # the object belongs to the execution that took it
+        if document.entry_id:
+            entries.finish(
+                document.entry_id,
+                document.version,
+                archive_id=batch.archive_id,
+                status=document.status,
+                duplicate_of=document.duplicate_of,
+            )
+    else:
+        _fail(document, batch)
+    landing.move(document.ref, document.status, batch.job_id, document.error)
+
+
+def _supersede(document: BatchDocument, archive_id: str) -> None:
+    """Older versions give up their content; other uploads of that content come back as entries of their own."""
+    for item in entries.versions(document.entry_id):
+        if item["version"] < document.version and item["content_hash"] != document.content_hash:
+            for alias in entries.release_content(archive_id, item["content_hash"], document.entry_id, item["version"]):
+                if alias != document.ref.key:
+                    landing.return_to_incoming(document.ref.bucket, alias)
+
+
+def _fail(document: BatchDocument, batch: Batch) -> None:
+    if document.entry_id:
+        entries.finish(
+            document.entry_id,
+            document.version,
+            archive_id=batch.archive_id,
+            status=DocumentStatus.FAILED,
+            error=document.error,
+        )
+        aliases = entries.release_content(batch.archive_id, document.content_hash, document.entry_id, document.version)
+        for alias in aliases:
+            landing.return_to_incoming(document.ref.bucket, alias)
+    entries.release_object(document.ref, batch.job_id)
+
+
+def _end_job(batch: Batch) -> PublishResult:
+    counts = {status: sum(document.status == status for document in batch.documents) for status in DocumentStatus}
+    records = [outcome(document) for document in batch.documents]
+    progress = {
+        "completed": counts[DocumentStatus.COMPLETED],
+        "duplicates": counts[DocumentStatus.DUPLICATE],
+        "failed": counts[DocumentStatus.FAILED],
+        "chunks": sum(document.chunks for document in batch.documents if document.status == DocumentStatus.COMPLETED),
+    }
+    kind, state = JobKind.INGEST_DOCUMENT, "Publish Entries"
+    error = _batch_error(batch)
+    if error is None:
+        jobs.complete(batch.job_id, kind, state, documents=records, **progress)
+    else:
+        jobs.fail(batch.job_id, kind, state, error, documents=records, **progress)
+    return PublishResult(
+        completed=progress["completed"],
+        duplicates=progress["duplicates"],
+        failed=progress["failed"],
+        error_code=error.code if error else "",
+    )
+
+
+def _batch_error(batch: Batch) -> ErrorRecord | None:
+    """The error of a batch none of whose documents was accepted, else None."""
+    errors = [document.error for document in batch.documents if document.status == DocumentStatus.FAILED]
+    if len(errors) < len(batch.documents):
+        return None
+    codes = sorted({error.code for error in errors if error})
+    if len(codes) == 1 and errors[0]:
+        return errors[0]
+    return ErrorRecord(
+        code="DOCUMENTS_REJECTED",
+        message=f"None of {len(errors)} documents was accepted: {', '.join(codes)}.",
+        action="See the documents of this job.",
+    )
+
+
+def outcome(document: BatchDocument) -> dict[str, Any]:
+    """What the job record says of a document."""
+    record: dict[str, Any] = {"name": document.name[:512], "status": document.status.value}
+    for field in ("entry_id", "version", "duplicate_of"):
+        if getattr(document, field):
+            record[field] = getattr(document, field)
+    if document.chunks:
+        record["chunks"] = document.chunks
+    if document.error is not None:
+        record["error"] = document.error.model_dump(mode="json")
+    return record
+
+
+def _event(document: BatchDocument, batch: Batch) -> tuple[str, dict[str, Any]]:
+    kind = "Document Failed" if document.status == DocumentStatus.FAILED else "Document Ingested"
+    return kind, {"job_id": batch.job_id, "archive_id": batch.archive_id, **outcome(document)}
+
+
+def _space(archive_id: str) -> str:
+    try:
+        return archives.get_archive(archive_id).space.space_id
+    except ArchiveNotFound:
+        return ""

@@ -1,0 +1,56 @@
+"""Events and results of the workflow's states, and the batch as the states hand it on."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from omnilake import aws, layout
+from omnilake.models import Batch, BatchDocument, DocumentStatus, ErrorRecord, JobId
+
+REGISTERED, EXTRACTED, CHUNKED, PUBLISHED = "registered", "extracted", "chunked", "published"
+STAGES = (REGISTERED, EXTRACTED, CHUNKED, PUBLISHED)
+"""Names of the stages' outputs, in order."""
+
+
+class BatchEvent(BaseModel):
+    """What a state is handed: which batch."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    job_id: JobId
+    archive_id: str
+
+
+class BatchResult(BaseModel):
+    """What a state returns. ``live``: documents that later states work on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    live: int
+    store_id: str = ""
+    embed_batches: int = 0
+    chunks: int = 0
+
+
+def read(job_id: str, stage: str) -> Batch:
+    """The batch after a stage."""
+    return aws.lake().read_model(layout.batch(job_id, stage), Batch)
+
+
+def write(batch: Batch, stage: str) -> Batch:
+    """Keep the batch as it is after a stage."""
+    aws.lake().write_model(layout.batch(batch.job_id, stage), batch)
+    return batch
+
+
+def latest(job_id: str) -> Batch | None:
+    """The batch after the last stage that finished, None when not even registration did."""
+    for stage in reversed(STAGES):
+        if aws.lake().head(layout.batch(job_id, stage)) is not None:
+            return read(job_id, stage)
+    return None
+
+
+def failed(document: BatchDocument, error: ErrorRecord) -> BatchDocument:
+    """The document with its error: later states leave it alone, ``publish`` records it."""
+    return document.model_copy(update={"status": DocumentStatus.FAILED, "error": error})

@@ -1,0 +1,143 @@
+"""Job records: one per execution, in DynamoDB, keyed by the execution's name.
+
+A record moves PENDING → RUNNING → COMPLETED or FAILED and never leaves a terminal status, so a late or repeated state
+can't reopen it. ``progress`` holds counts for people to look at; nothing decides by them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from omnilake import aws
+from omnilake.clock import now
+from omnilake.errors import JobNotFound
+from omnilake.models import ErrorRecord, Job, JobKind, JobStatus
+from omnilake.settings import settings
+
+_OPEN = "attribute_exists(job_id) AND #status IN (:pending, :running)"
+_OPEN_VALUES = {":pending": JobStatus.PENDING.value, ":running": JobStatus.RUNNING.value}
+
+BY_KIND_STATUS = "by_kind_status"
+"""Index: partition ``kind_status`` ("ingest_document#RUNNING"), sort ``created_at``."""
+
+
+def create(job_id: str, kind: JobKind, archive_id: str, execution_arn: str = "", **progress: int) -> bool:
+    """Record a new job as PENDING; False when it is there already (nothing is changed then)."""
+    created = now()
+    job = Job(
+        job_id=job_id,
+        kind=kind,
+        status=JobStatus.PENDING,
+        archive_id=archive_id,
+        execution_arn=execution_arn,
+        progress=progress,
+        created_at=created,
+        updated_at=created,
+        expires_at=int(time.time()) + settings().job_ttl_days * 86_400,
+    )
+    item = job.model_dump(mode="json", exclude_none=True) | {"kind_status": _kind_status(kind, JobStatus.PENDING)}
+    return _table().put(item, condition="attribute_not_exists(job_id)")
+
+
+def enter(job_id: str, kind: JobKind, state: str, execution_arn: str = "", **progress: int) -> bool:
+    """Note that a job is in a state, with counts; False when the job has ended or is not known."""
+    return _update(job_id, kind, JobStatus.RUNNING, {"state": state}, progress, execution_arn)
+
+
+def complete(
+    job_id: str,
+    kind: JobKind,
+    state: str,
+    *,
+    result_key: str = "",
+    documents: list[dict[str, Any]] | None = None,
+    **progress: int,
+) -> bool:
+    """End a job as COMPLETED; False when it has ended already."""
+    fields: dict[str, Any] = {"state": state, "result_key": result_key, "ended_at": now()}
+    if documents is not None:
+        fields["documents"] = documents
+    return _update(job_id, kind, JobStatus.COMPLETED, fields, progress)
+
+
+def fail(
+    job_id: str,
+    kind: JobKind,
+    state: str,
+    error: ErrorRecord,
+    *,
+    documents: list[dict[str, Any]] | None = None,
+    **progress: int,
+) -> bool:
+    """End a job as FAILED with its error; False when it has ended already."""
+    fields: dict[str, Any] = {"state": state, "error": error.model_dump(mode="json"), "ended_at": now()}
+    if documents is not None:
+        fields["documents"] = documents
+    return _update(job_id, kind, JobStatus.FAILED, fields, progress)
+
+
+def get(job_id: str) -> Job:
+    """The record of a job.
+
+    Raises:
+        JobNotFound: there is none of that id (or it expired).
+    """
+    item = _table().get({"job_id": job_id})
+    if item is None:
+        raise JobNotFound(f"There is no job {job_id}.")
+    return from_item(item)
+
+
+def find(kind: JobKind, status: JobStatus, newest_first: bool = True) -> Iterator[Job]:
+    """Jobs of a kind and status, by start time."""
+    items = _table().query(
+        IndexName=BY_KIND_STATUS,
+        KeyConditionExpression="kind_status = :kind_status",
+        ExpressionAttributeValues={":kind_status": _kind_status(kind, status)},
+        ScanIndexForward=not newest_first,
+    )
+    return (from_item(item) for item in items)
+
+
+def from_item(item: dict[str, Any]) -> Job:
+    """A record as it lies in the table."""
+    return Job.model_validate({name: value for name, value in item.items() if name != "kind_status"})
+
+
+def _update(
+    job_id: str,
+    kind: JobKind,
+    status: JobStatus,
+    fields: dict[str, Any],
+    progress: dict[str, int],
+    execution_arn: str = "",
+) -> bool:
+    if execution_arn:
+        fields = {**fields, "execution_arn": execution_arn}
+    fields = {**fields, "status": status.value, "kind_status": _kind_status(kind, status), "updated_at": now()}
+    names = {f"#{name}": name for name in fields}
+    values: dict[str, Any] = {f":{name}": value for name, value in fields.items()} | _OPEN_VALUES
+    assignments = [f"#{name} = :{name}" for name in fields]
+    if progress:
+        names["#progress"] = "progress"
+    for name, count in progress.items():
+        names[f"#p_{name}"] = name
+        values[f":p_{name}"] = count
+        assignments.append(f"#progress.#p_{name} = :p_{name}")
+    return _table().update(
+        {"job_id": job_id},
+        "SET " + ", ".join(assignments),
+        values,
+        names=names | {"#status": "status"},
+        condition=_OPEN,
+    )
+
+
+def _kind_status(kind: JobKind, status: JobStatus) -> str:
+    return f"{kind.value}#{status.value}"
+
+
+def _table() -> aws.Table:
+    return aws.table("jobs_table")

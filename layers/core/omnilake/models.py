@@ -1,0 +1,412 @@
+"""The nouns. Everything that is stored in S3 or DynamoDB, or travels between states, is one of these.
+
+Offsets are character offsets (Python ``str`` indices) into the stored text of an entry version, end exclusive.
+Times are UTC, ISO 8601. Money is in US dollars.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from omnilake.errors import OmniLakeError, by_name
+
+MAX_QUESTION_CHARACTERS = 8_000
+"""Longest question that is accepted, in characters."""
+
+MAX_BATCH_DOCUMENTS = 50
+"""Most documents in one ingestion batch (one execution)."""
+
+ArchiveId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{2,62}$")]
+JobId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,80}$")]
+
+
+class Model(BaseModel):
+    """Base of all nouns: unknown fields are errors, instances do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- archives and stores ----------------------------------------------------------------------------------------
+
+
+class EmbeddingSpace(Model):
+    """Where vectors live. Vectors of two spaces are never compared or mixed.
+
+    ``revision`` is the content hash of the model, so a changed model is another space.
+    """
+
+    provider: str
+    model: str
+    dimensions: int = Field(gt=0)
+    normalised: bool
+    revision: str
+
+    @property
+    def space_id(self) -> str:
+        norm = "l2" if self.normalised else "raw"
+        return f"{self.provider}/{self.model}/{self.dimensions}/{norm}/{self.revision[:12]}"
+
+
+class ChunkingConfig(Model):
+    """How an archive's text is cut. Sizes in tokens of the embedding model's own tokenizer."""
+
+    kind: Literal["structure"] = "structure"
+    max_tokens: int = Field(default=220, ge=16, le=8_192)
+    overlap_tokens: int = Field(default=32, ge=0, le=512)
+
+
+class Archive(Model):
+    """A logical grouping of entries. Owns its chunking, embedding space and store."""
+
+    archive_id: ArchiveId
+    description: str = Field(default="", max_length=1_000)
+    space: EmbeddingSpace
+    chunking: ChunkingConfig = ChunkingConfig()
+    store_id: str
+    created_at: str
+
+
+class Store(Model):
+    """One LanceDB table: a shard of an archive in one embedding space."""
+
+    store_id: str
+    archive_id: ArchiveId
+    space: EmbeddingSpace
+    uri: str  # s3://bucket/stores, the LanceDB database that holds the table named store_id
+    created_at: str
+
+
+# --- documents on their way in ----------------------------------------------------------------------------------
+
+
+class ErrorRecord(Model):
+    """An error as it stands on a job or entry record, or beside an object under ``failed/``."""
+
+    code: str
+    message: str
+    action: str = ""
+
+    @classmethod
+    def of(cls, error: OmniLakeError) -> ErrorRecord:
+        return cls(code=error.code, message=error.message, action=error.action)
+
+    @classmethod
+    def of_state(cls, error: str, cause: str) -> ErrorRecord:
+        """The error a state ended with, as Step Functions tells it.
+
+        Args:
+            error: error name: one of ours, or of AWS ("States.Timeout", "Lambda.TooManyRequestsException").
+            cause: of a Lambda's error a JSON object with ``errorMessage``; kept without the name of its code.
+        """
+        try:
+            told = json.loads(cause)
+            message = str(told["errorMessage"]) if isinstance(told, dict) and "errorMessage" in told else cause
+        except ValueError:
+            message = cause
+        ours = by_name(error)
+        if ours is None:
+            code = (
+                re.sub(r"[^A-Z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", error).upper()).strip("_")
+                or "UNKNOWN"
+            )
+            # Messages of foreign errors may quote what was being worked on: only our own are kept.
+            return cls(
+                code=code, message=f"The state ended with {error or 'an unnamed error'}.", action=OmniLakeError.advice
+            )
+        message = message.removeprefix(f"{ours.code}: ").removesuffix(ours.advice).strip()
+        return cls(code=ours.code, message=message[:1_000], action=ours.advice)
+
+
+class ObjectRef(Model):
+    """One version of one S3 object."""
+
+    bucket: str
+    key: str
+    version_id: str | None = None
+    size: int = Field(default=0, ge=0)
+    etag: str = ""
+    sequencer: str = ""  # S3's order of events of one key, hex
+
+
+class BatchManifest(Model):
+    """What one ``ingest_document`` execution works on: 1..N documents of one archive."""
+
+    job_id: JobId
+    archive_id: str  # as the key said it; Register Documents checks it
+    documents: list[ObjectRef] = Field(min_length=1, max_length=MAX_BATCH_DOCUMENTS)
+
+
+class DocumentStatus(StrEnum):
+    PENDING = "PENDING"
+    PROCESSING = "PROCESSING"
+    COMPLETED = "COMPLETED"
+    DUPLICATE = "DUPLICATE"
+    FAILED = "FAILED"
+
+
+class BatchDocument(Model):
+    """One document of a batch as far as the batch has come; each state writes the batch anew, never in place."""
+
+    ref: ObjectRef
+    name: str  # path below incoming/<archive>/
+    source: str  # s3://bucket/key of the landing object: what citations name
+    status: DocumentStatus
+    entry_id: str = ""
+    version: str = ""
+    content_hash: str = ""  # sha256 of the bytes, hex
+    duplicate_of: str = ""  # "<entry_id>/<version>"
+    media_type: str = ""
+    title: str = ""
+    characters: int = 0
+    chunks: int = 0
+    error: ErrorRecord | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether later states still work on it."""
+        return self.status == DocumentStatus.PROCESSING
+
+
+class Batch(Model):
+    """The documents of a batch after a state; stored as JSON in the lake."""
+
+    job_id: JobId
+    archive_id: str
+    documents: list[BatchDocument]
+    embed_batches: int = 0
+    chunks: int = 0
+
+
+class SegmentKind(StrEnum):
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    LIST = "list"
+    TABLE = "table"
+    ROW = "row"
+    CODE = "code"
+    TURN = "turn"
+
+
+class Segment(Model):
+    """A structural span of an extracted text. Segments are in order and do not overlap; only white space lies between."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    kind: SegmentKind
+    level: int = 0  # heading level 1..6
+    section: str = ""  # "Title > Chapter > Section" of the headings above
+    page: int | None = None  # 1-based
+    speaker: str | None = None
+    time_s: float | None = None  # start of a transcript turn, seconds
+    header: str | None = None  # header line of the table that a row belongs to
+
+
+class ExtractedDocument(Model):
+    """Text of a document with its structure. ``text`` has no NUL and uses ``\\n`` line ends."""
+
+    media_type: str
+    title: str
+    text: str
+    segments: list[Segment]
+
+
+class Chunk(Model):
+    """A span of an entry version, embedded, indexed, retrieved and quoted. ``text == stored_text[start:end]``."""
+
+    chunk_id: str
+    entry_id: str
+    version: str
+    ordinal: int
+    start: int
+    end: int
+    tokens: int  # of the embedding model's tokenizer, without special tokens
+    text: str
+    title: str = ""
+    source: str = ""
+    section: str = ""
+    page: int | None = None
+    time_s: float | None = None
+    speaker: str | None = None
+
+
+# --- questions and answers --------------------------------------------------------------------------------------
+
+
+class InformationRequest(Model):
+    """A question with a goal, asked of one archive."""
+
+    archive_id: str = Field(max_length=200)
+    question: str
+    goal: str = Field(default="", max_length=4_000)
+    evidence_limit: int = Field(default=24, ge=1, le=1_000)
+    """Most chunks that are read for the answer. More than one context of them are compacted by map-reduce."""
+    max_claims: int = Field(default=6, ge=1, le=50)
+
+
+class Scores(Model):
+    """Of one chunk for one question. ``vector`` is the cosine similarity; ``full_text`` is BM25, unbounded."""
+
+    vector: float | None = None
+    full_text: float | None = None
+    fused: float = 0.0
+
+
+class Evidence(Model):
+    """A retrieved chunk with its scores."""
+
+    chunk: Chunk
+    scores: Scores
+
+
+class RetrieverResult(Model):
+    """What one retriever found, best first; or the error it ended with (named in the answer's coverage)."""
+
+    retriever: str
+    evidence: list[Evidence] = []
+    error: ErrorRecord | None = None
+
+
+class Quote(Model):
+    """A verbatim span: ``text`` stands at ``[start, end)`` of the stored text of the entry version."""
+
+    chunk_id: str
+    entry_id: str
+    version: str
+    start: int
+    end: int
+    text: str
+
+
+class Claim(Model):
+    """One statement and the quotes that carry it. ``score`` orders claims; higher is better supported."""
+
+    text: str
+    quotes: list[Quote] = Field(min_length=1)
+    score: float = 0.0
+
+
+class LedgerLine(Model):
+    """What one state call used."""
+
+    state: str
+    provider: str
+    model: str
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    seconds: float = 0.0
+
+
+class Citation(Model):
+    """Where a claim can be checked. ``number`` is the [n] in the answer's text."""
+
+    number: int
+    entry_id: str
+    version: str
+    chunk_id: str
+    source: str
+    title: str
+    section: str = ""
+    page: int | None = None
+    time_s: float | None = None
+    speaker: str | None = None
+    start: int
+    end: int
+    quote: str
+
+
+class AnswerClaim(Model):
+    """A verified claim with the numbers of its citations."""
+
+    text: str
+    citations: list[int]
+    score: float
+
+
+class NearestEvidence(Model):
+    """Shown with an abstention: what came nearest, and how near."""
+
+    source: str
+    title: str
+    section: str = ""
+    similarity: float | None
+    text: str
+
+
+class Coverage(Model):
+    """What was matched, read, left out and why: nothing is dropped silently."""
+
+    retrievers: dict[str, str] = {}  # name → "ok" or its error code
+    chunks_matched: int = 0
+    chunks_read: int = 0
+    chunks_dropped: dict[str, int] = {}  # reason → count
+    groups: int = 0
+    groups_failed: int = 0
+    claims_found: int = 0
+    claims_removed: dict[str, int] = {}  # reason → count
+
+
+class AnswerStatus(StrEnum):
+    ANSWERED = "ANSWERED"
+    ABSTAINED = "ABSTAINED"
+
+
+class Answer(Model):
+    """What a request came to."""
+
+    job_id: JobId
+    archive_id: str
+    status: AnswerStatus
+    text: str
+    claims: list[AnswerClaim]
+    citations: list[Citation]
+    reasons: list[str] = []  # of an abstention
+    nearest: list[NearestEvidence] = []
+    coverage: Coverage
+    ledger: list[LedgerLine]
+    cost_usd: float
+    versions: dict[str, str]  # embedding space, generation provider, prompt, store version, product
+    execution_arn: str
+    created_at: str
+
+
+# --- jobs -------------------------------------------------------------------------------------------------------
+
+
+class JobKind(StrEnum):
+    INGEST_DOCUMENT = "ingest_document"
+    ANSWER_REQUEST = "answer_request"
+
+
+class JobStatus(StrEnum):
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+class Job(Model):
+    """Anything asynchronous = one execution; the job id is the execution's name."""
+
+    job_id: JobId
+    kind: JobKind
+    status: JobStatus
+    archive_id: str
+    state: str = ""  # the state it is in, or ended in
+    progress: dict[str, int] = {}
+    execution_arn: str = ""
+    created_at: str
+    updated_at: str
+    ended_at: str = ""
+    error: ErrorRecord | None = None
+    documents: list[
+        dict[str, Any]
+    ] = []  # of an ingestion: name, status, entry, error of each (capped by the batch size)
+    result_key: str = ""
+    expires_at: int | None = None  # epoch seconds, TTL

@@ -1,0 +1,82 @@
+"""The retrievers: each is a state of its own, reads the plan, and writes what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from omnilake import archives, aws, layout
+from omnilake.errors import StageFailed
+from omnilake.models import Evidence, JobId, Model, RetrieverResult, Store
+
+VECTOR = "vector"
+"""Nearest by cosine similarity of embeddings."""
+
+FULL_TEXT = "full_text"
+"""Best by BM25 over stemmed words."""
+
+
+class RetrievalPlan(Model):
+    """What every retriever of a request reads; stored at ``layout.answer_part(job_id, "plan")``."""
+
+    job_id: JobId
+    archive_id: str
+    question: str
+    vector: list[float] = Field(min_length=1)
+    """Of the question, in the archive's space."""
+    limit: int = Field(gt=0)
+    """Most chunks from each retriever."""
+    retrievers: list[str] = Field(min_length=1)
+
+
+class RetrieveEvent(BaseModel):
+    """Which request."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    job_id: JobId
+
+
+class RetrieveResult(BaseModel):
+    """How much a retriever found."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    retriever: str
+    count: int
+
+
+def retrieve(job_id: str, retriever: str) -> RetrieveResult:
+    """Run one retriever for a request; its ``RetrieverResult`` goes to ``evidence/<retriever>`` of the answer.
+
+    Raises:
+        ArchiveNotFound: the archive is gone.
+        StageFailed: there is no retriever of that name.
+    """
+    find = _RETRIEVERS.get(retriever)
+    if find is None:
+        raise StageFailed(f"No retriever is called {retriever}.", action=f"This version has: {', '.join(_RETRIEVERS)}.")
+    plan = aws.lake().read_model(layout.answer_part(job_id, "plan"), RetrievalPlan)
+    evidence = find(archives.get_store(archives.get_archive(plan.archive_id)), plan)
+    result = RetrieverResult(retriever=retriever, evidence=evidence)
+    aws.lake().write_model(layout.answer_part(job_id, f"evidence/{retriever}"), result)
+    return RetrieveResult(retriever=retriever, count=len(evidence))
+
+
+def _by_vector(store: Store, plan: RetrievalPlan) -> list[Evidence]:
+    from omnilake.stores.search import search_vector
+
+    return search_vector(store, plan.vector, plan.limit)
+
+
+def _by_full_text(store: Store, plan: RetrievalPlan) -> list[Evidence]:
+    from omnilake.stores.search import search_full_text
+
+    return search_full_text(store, plan.question, plan.limit, plan.vector)
+
+
+_RETRIEVERS: dict[str, Callable[[Store, RetrievalPlan], list[Evidence]]] = {
+    VECTOR: _by_vector,
+    FULL_TEXT: _by_full_text,
+}

@@ -1,0 +1,80 @@
+"""What the template tells a function: environment variables, parsed once.
+
+Only this module reads ``OMNILAKE_*``; a function that asks for a value its role has no use for fails with a clear
+error instead of a ``KeyError`` deep inside.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from omnilake.errors import StageFailed
+
+_PREFIX = "OMNILAKE_"
+
+
+class Settings(BaseModel):
+    """Values of one deployment. Empty strings mean: not given to this function."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    stage: str = "dev"
+    landing_bucket: str = ""
+    lake_bucket: str = ""
+    archives_table: str = ""
+    entries_table: str = ""
+    registrations_table: str = ""
+    stores_table: str = ""
+    jobs_table: str = ""
+    idempotency_table: str = ""
+    event_bus: str = ""
+    index_queue_url: str = ""
+    ingest_machine_arn: str = ""
+    answer_machine_arn: str = ""
+    retriever_functions: dict[
+        str, str
+    ] = {}  # JSON: retriever name → function alias ARN, read from OMNILAKE_RETRIEVER_FUNCTIONS
+    max_document_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
+    embed_batch_chunks: int = Field(default=128, gt=0)
+    context_tokens: int = Field(default=8_000, gt=0)
+    """Tokens (cl100k) of evidence that one generation call reads; more is compacted."""
+    map_concurrency: int = Field(default=10, gt=0)
+    """Groups that compaction reads at a time."""
+    min_similarity: float = Field(default=0.35, ge=-1, le=1)
+    """Cosine below which the nearest evidence does not count as evidence: the answer abstains."""
+    generation_provider: str = "extractive"
+    """Name of the provider that finds and merges claims (``generation.provider_for``)."""
+    job_ttl_days: int = Field(default=90, gt=0)
+
+    def require(self, name: str) -> str:
+        """Value of a setting that must be there.
+
+        Raises:
+            StageFailed: the template did not give it to this function.
+        """
+        value = getattr(self, name)
+        if not value:
+            raise StageFailed(
+                f"The environment variable {_PREFIX}{name.upper()} is not set for this function.",
+                action="Add it to the function's environment in template.yaml.",
+            )
+        return str(value)
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read from the environment at the first call."""
+    values: dict[str, object] = {
+        key[len(_PREFIX) :].lower(): value
+        for key, value in os.environ.items()
+        if key.startswith(_PREFIX) and value != ""
+    }
+    functions = values.get("retriever_functions")
+    if isinstance(functions, str):
+        import json
+
+        values["retriever_functions"] = json.loads(functions)
+    return Settings.model_validate(values)

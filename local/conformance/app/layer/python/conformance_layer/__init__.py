@@ -1,0 +1,3 @@
+"""Content of the shared layer."""
+
+LABEL = "from the layer"

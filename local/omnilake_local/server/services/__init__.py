@@ -1,0 +1,34 @@
+"""Corrections of single ministack services, one module each, with the upstream change that would replace it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from omnilake_local.server.services.event_source_mappings import SqsEventSources
+    from omnilake_local.server.settings import ServerSettings
+
+
+def install_corrections(settings: ServerSettings) -> SqsEventSources:
+    """Apply every correction; call once, before the server listens. Returns the poller of SQS queues."""
+    from omnilake_local.server.services import (
+        async_invocations,
+        bounded_memory,
+        event_rules,
+        layer_archives,
+        message_queues,
+        metric_math_alarms,
+        table_expiry,
+    )
+    from omnilake_local.server.services.event_source_mappings import SqsEventSources
+
+    message_queues.install()
+    metric_math_alarms.install()
+    async_invocations.install()
+    event_rules.install()
+    table_expiry.install()
+    layer_archives.install()
+    bounded_memory.install()
+    sources = SqsEventSources(default_concurrency=settings.workers_per_function)
+    sources.install()
+    return sources

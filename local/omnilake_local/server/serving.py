@@ -1,0 +1,93 @@
+"""The life of the server: install the parts, listen, and on SIGTERM save everything and leave no process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config as HypercornConfig
+
+from omnilake_local.server.functions.integration import PythonFunctions
+from omnilake_local.server.pages import Application
+from omnilake_local.server.services import install_corrections
+from omnilake_local.server.settings import HOST, ServerSettings
+from omnilake_local.server.stepfunctions import install_step_functions
+
+_LOG = logging.getLogger("omnilake_local.server")
+_DEEPEST_RECURSION = 20_000
+"""moto's inline Map calls itself once an item; Python's default of 1,000 would end a Map of 900."""
+
+
+def serve(settings: ServerSettings) -> None:
+    """Serve until SIGTERM or SIGINT; raises ``SystemExit`` if the port is taken."""
+    sys.setrecursionlimit(_DEEPEST_RECURSION)
+    _raise_descriptor_limit()
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, settings.port)) == 0:
+            raise SystemExit(f"port {settings.port} is already in use")
+    functions = PythonFunctions(settings)
+    functions.install()
+    sources = install_corrections(settings)
+    machines = install_step_functions(settings)
+    started = time.time()
+
+    def health() -> dict[str, Any]:
+        return {
+            "status": "running",
+            "uptime_seconds": round(time.time() - started, 1),
+            "endpoint_url": settings.endpoint_url,
+            "state_dir": str(settings.state_dir),
+            "versions": {name: version(name) for name in ("ministack", "moto", "jsonata-python", "awslambdaric")},
+        }
+
+    def when_started() -> None:
+        functions.prune_artifacts()
+        machines.report_interrupted()
+        sources.start()
+
+    def before_saving() -> None:
+        sources.suspend()
+        machines.suspend()
+        functions.runtime.suspend()
+
+    application = Application({"health": health, "lambda": functions.runtime.usage}, when_started)
+    try:
+        asyncio.run(_listen(settings, application, before_saving))
+    finally:
+        functions.runtime.stop()
+
+
+async def _listen(settings: ServerSettings, application: Application, before_saving: Callable[[], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def begin_stopping() -> None:
+        before_saving()
+        stop.set()
+
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, begin_stopping)
+    config = HypercornConfig()
+    config.bind = [f"{HOST}:{settings.port}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    config.loglevel = "WARNING"
+    await hypercorn_serve(application, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else hard
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+

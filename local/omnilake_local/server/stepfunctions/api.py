@@ -1,0 +1,311 @@
+"""ministack's Step Functions actions, answered with executions that run in moto's interpreter.
+
+Finished executions leave the interpreter: their history stays as data in ministack's own records, which are
+saved and restored with everything else.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from ministack.services import stepfunctions as service
+from moto.stepfunctions.parser.api import StateMachineType
+from moto.stepfunctions.parser.asl.eval.callback.callback import (
+    CallbackNotifyConsumerError,
+    CallbackOutcome,
+    CallbackOutcomeFailure,
+    CallbackOutcomeSuccess,
+)
+
+from omnilake_local.server.stepfunctions.definitions import dangling_transitions
+from omnilake_local.server.stepfunctions.interpreter import (
+    ExecutionResult,
+    RunningExecution,
+    StateMachineRecord,
+    parse_program,
+    plain,
+)
+
+MAX_FINISHED_EXECUTIONS = 2000
+"""Finished executions kept a state machine; the oldest leave first, as after 90 days on AWS."""
+
+INTERRUPTED = {
+    "error": "EmbeddedCloud.Stopped",
+    "cause": "The embedded cloud was stopped while this execution was running.",
+}
+"""Error and cause of an execution that was running when the server stopped."""
+
+_LOG = logging.getLogger(__name__)
+Response = tuple[int, dict[str, str], bytes]
+
+
+class StepFunctions:
+    """The running executions, and the actions that concern them."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, RunningExecution] = {}
+        self._interrupted: list[dict[str, Any]] = []
+        self._suspended = threading.Event()
+        self._start_upstream: Callable[[dict[str, Any]], Response] = service._start_execution
+        self._create_upstream: Callable[[dict[str, Any]], Response] = service._create_state_machine
+        self._update_upstream: Callable[[dict[str, Any]], Response] = service._update_state_machine
+        self._stop_upstream: Callable[[dict[str, Any]], Response] = service._stop_execution
+        self._history_upstream: Callable[[dict[str, Any]], Response] = service._get_execution_history
+        self._list_runs_upstream: Callable[[dict[str, Any]], Response] = service._list_map_runs
+        self._describe_run_upstream: Callable[[dict[str, Any]], Response] = service._describe_map_run
+        self._restore_upstream: Callable[[dict[str, Any] | None], None] = service._restore_state
+
+    def install(self) -> None:
+        """Replace ministack's actions; call once, before the server listens."""
+        service._run_execution = self._run
+        service._start_execution = self._start
+        service._stop_execution = self._stop
+        service._create_state_machine = self._create
+        service._update_state_machine = self._update
+        service._get_execution_history = self._history
+        service._send_task_success = self._send_success
+        service._send_task_failure = self._send_failure
+        service._send_task_heartbeat = self._send_heartbeat
+        service._list_map_runs = self._list_map_runs
+        service._describe_map_run = self._describe_map_run
+        service._restore_state = self._restore
+
+    def suspend(self) -> None:
+        """Freeze executions' records: what ends from now on is not recorded, it is aborted at the next start."""
+        self._suspended.set()
+        for arn, running in list(self._running.items()):
+            service._executions[arn]["events"] = running.history() or service._executions[arn]["events"]
+
+    def report_interrupted(self) -> None:
+        """Publish the end of the executions that the last stop of the server interrupted."""
+        for record in self._interrupted:
+            service._emit_execution_status_event(record)
+        self._interrupted.clear()
+
+    def wait_for_end(self, arn: str, seconds: float) -> None:
+        """Wait until an execution ends, at most so long."""
+        running = self._running.get(arn)
+        if running is not None:
+            running.recorded.wait(seconds)
+
+    def stop_nested(self, arn: str) -> None:
+        """Abort a nested execution whose parent no longer waits for it, as ``.sync`` integrations do."""
+        self._stop({"executionArn": arn, "error": "States.Aborted", "cause": "The parent execution has ended."})
+
+    def _restore(self, data: dict[str, Any] | None) -> None:
+        """Restore, with executions that were running marked as aborted (ministack would fail them)."""
+        for record in data["executions"].all_values() if data and "executions" in data else ():
+            if record["status"] == "RUNNING":
+                record.update(status="ABORTED", stopDate=service.now_iso(), **INTERRUPTED)
+                service._add_event(
+                    record, "ExecutionAborted", {"executionAbortedEventDetails": dict(INTERRUPTED)}
+                )
+                self._interrupted.append(record)
+        self._restore_upstream(data)
+
+    def _create(self, data: dict[str, Any]) -> Response:
+        return _invalid_definition(data) or self._create_upstream(data)
+
+    def _update(self, data: dict[str, Any]) -> Response:
+        return (_invalid_definition(data) if data.get("definition") else None) or self._update_upstream(data)
+
+    def _start(self, data: dict[str, Any]) -> Response:
+        """StartExecution; the same name and input as a running execution is that execution, as on AWS."""
+        name, given = data.get("name"), data.get("input") or "{}"
+        machine_arn = service._resolve_state_machine_arn(data.get("stateMachineArn", "").split("#")[0])
+        try:
+            parsed = json.loads(given)
+        except ValueError as error:
+            return _error("InvalidExecutionInput", f"Invalid State Machine Execution Input: '{error}'")
+        if machine_arn and name:
+            machine = service._state_machines[machine_arn]
+            arn = machine_arn.replace(":stateMachine:", ":execution:").rsplit(":", 1)[0]
+            known = service._executions.get(f"{arn}:{machine['name']}:{name}")
+            if known and known["status"] == "RUNNING" and json.loads(known["input"]) == parsed:
+                answer: Response = service.json_response(
+                    {"executionArn": known["executionArn"], "startDate": known["startDate"]}
+                )
+                return answer
+        return self._start_upstream(data)
+
+    def _run(self, arn: str) -> None:
+        record = service._executions.get(arn)
+        machine = service._state_machines.get(record["stateMachineArn"])
+        if machine is None:
+            service._fail_execution(record, "StateMachineDeleted", "State machine no longer exists")
+            return
+        try:
+            running = RunningExecution(
+                arn=arn,
+                name=record["name"],
+                machine=_machine_record(machine),
+                input_text=record["input"],
+                started=datetime.now(UTC),
+            )
+        except Exception as error:
+            _LOG.exception("The interpreter cannot run %s", arn)
+            service._fail_execution(record, "States.Runtime", str(error))
+            return
+        self._running[arn] = running
+        try:
+            result = running.run()
+            if not self._suspended.is_set():
+                self._record_end(record, running, result)
+        except Exception as error:
+            _LOG.exception("The interpreter failed on %s", arn)
+            service._fail_execution(record, "States.Runtime", str(error))
+        finally:
+            running.recorded.set()
+            if not self._suspended.is_set():
+                self._running.pop(arn, None)
+                _drop_oldest(record["stateMachineArn"])
+
+    def _record_end(self, record: dict[str, Any], running: RunningExecution, result: ExecutionResult) -> None:
+        record["events"] = _with_end(running.history(), result)
+        self._record_map_runs(running)
+        if record["status"] != "RUNNING":
+            return  # StopExecution has written the end already
+        record["output"], record["error"], record["cause"] = result.output, result.error, result.cause
+        record["stopDate"] = service.now_iso()
+        record["status"] = result.status
+        service._emit_execution_status_event(record)
+
+    @staticmethod
+    def _record_map_runs(running: RunningExecution) -> None:
+        for run in running.map_runs():
+            described = plain(run.describe())
+            service._map_runs[run.map_run_arn] = {**described, "_stateMachineArn": run.map_state_machine_arn}
+            for child in getattr(run, "children", []):
+                service._executions[child["ExecutionArn"]] = _child_record(child, run.map_run_arn)
+            _drop_oldest(run.map_state_machine_arn)
+
+    def _list_map_runs(self, data: dict[str, Any]) -> Response:
+        return self._with_current_runs(self._list_runs_upstream, data)
+
+    def _describe_map_run(self, data: dict[str, Any]) -> Response:
+        return self._with_current_runs(self._describe_run_upstream, data)
+
+    def _with_current_runs(
+        self, answer: Callable[[dict[str, Any]], Response], data: dict[str, Any]
+    ) -> Response:
+        for running in list(self._running.values()):
+            self._record_map_runs(running)
+        return answer(data)
+
+    def _stop(self, data: dict[str, Any]) -> Response:
+        answer = self._stop_upstream(data)
+        running = self._running.get(data.get("executionArn", ""))
+        if running is not None and answer[0] == 200:
+            running.stop(data.get("error"), data.get("cause"))
+        return answer
+
+    def _history(self, data: dict[str, Any]) -> Response:
+        arn = data.get("executionArn", "")
+        running, record = self._running.get(arn), service._executions.get(arn)
+        if running is not None and record is not None:
+            record["events"] = running.history() or record["events"]
+        return self._history_upstream(data)
+
+    def _send_success(self, data: dict[str, Any]) -> Response:
+        token, output = data.get("taskToken", ""), data.get("output", "{}")
+        try:
+            json.loads(output)
+        except ValueError as error:
+            return _error("InvalidOutput", f"Invalid output: {error}")
+        return self._answer(token, CallbackOutcomeSuccess(callback_id=token, output=output))
+
+    def _send_failure(self, data: dict[str, Any]) -> Response:
+        token = data.get("taskToken", "")
+        return self._answer(
+            token,
+            CallbackOutcomeFailure(callback_id=token, error=data.get("error"), cause=data.get("cause")),
+        )
+
+    def _answer(self, token: str, outcome: CallbackOutcome) -> Response:
+        return self._with_token(lambda running: running.answer_task(token, outcome))
+
+    def _send_heartbeat(self, data: dict[str, Any]) -> Response:
+        token = data.get("taskToken", "")
+        return self._with_token(lambda running: running.heartbeat(token))
+
+    def _with_token(self, use: Callable[[RunningExecution], bool]) -> Response:
+        for running in list(self._running.values()):
+            try:
+                if use(running):
+                    answer: Response = service.json_response({})
+                    return answer
+            except CallbackNotifyConsumerError:
+                return _error("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
+        return _error("InvalidToken", "Invalid Token: 'Invalid token'")
+
+
+def _error(code: str, message: str) -> Response:
+    answer: Response = service.error_response_json(code, message, 400)
+    return answer
+
+
+def _invalid_definition(data: dict[str, Any]) -> Response | None:
+    try:
+        parse_program(data.get("definition", ""))
+        problems = dangling_transitions(data["definition"])
+    except Exception as error:
+        problems = [repr(error)]
+    if not problems:
+        return None
+    return _error("InvalidDefinition", f"Invalid State Machine Definition: '{'; '.join(problems)}'"[:1000])
+
+
+def _machine_record(machine: dict[str, Any]) -> StateMachineRecord:
+    return StateMachineRecord(
+        arn=machine["stateMachineArn"],
+        name=machine["name"],
+        definition=machine["definition"],
+        roleArn=machine["roleArn"],
+        sm_type=StateMachineType(machine.get("type", "STANDARD")),
+        create_date=datetime.now(UTC),
+    )
+
+
+def _child_record(child: dict[str, Any], map_run_arn: str) -> dict[str, Any]:
+    """A Distributed Map's child as an execution of its own, without history."""
+    return {
+        "executionArn": child["ExecutionArn"],
+        "stateMachineArn": child["StateMachineArn"],
+        "name": child["Name"],
+        "status": child["Status"],
+        "startDate": child["StartDate"],
+        "stopDate": child["StopDate"],
+        "input": child["Input"],
+        "output": child.get("Output"),
+        "error": child.get("Error"),
+        "cause": child.get("Cause"),
+        "mapRunArn": map_run_arn,
+        "events": [],
+    }
+
+
+def _with_end(events: list[dict[str, Any]], result: ExecutionResult) -> list[dict[str, Any]]:
+    """The history with its closing event, which moto adds late when a machine times out or is stopped."""
+    closing = {"TIMED_OUT": "ExecutionTimedOut", "ABORTED": "ExecutionAborted"}.get(result.status)
+    if closing and all(event["type"] != closing for event in events):
+        last = len(events)
+        stamp = service.now_iso()
+        events.append({"id": last + 1, "previousEventId": last, "type": closing, "timestamp": stamp})
+    return events
+
+
+def _drop_oldest(machine_arn: str) -> None:
+    finished = [
+        record
+        for record in list(service._executions.values())
+        if record["stateMachineArn"] == machine_arn and record["status"] != "RUNNING"
+    ]
+    if len(finished) > MAX_FINISHED_EXECUTIONS:
+        finished.sort(key=lambda record: record["stopDate"] or "")
+        for record in finished[: len(finished) - MAX_FINISHED_EXECUTIONS]:
+            service._executions.pop(record["executionArn"], None)

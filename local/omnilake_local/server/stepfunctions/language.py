@@ -1,0 +1,141 @@
+"""Where moto's interpreter departs from the Amazon States Language in ways our machines would notice.
+
+Each function says what the language asks for; each would be unnecessary once moto does the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.stepfunctions.parser.api import (
+    ExecutionFailedEventDetails,
+    HistoryEventType,
+    TaskFailedEventDetails,
+    TaskTimedOutEventDetails,
+)
+from moto.stepfunctions.parser.asl.component.common.assign.assign_decl import AssignDecl
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
+    FailureEvent,
+    FailureEventException,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
+    StatesErrorNameType,
+)
+from moto.stepfunctions.parser.asl.component.state.choice.state_choice import StateChoice
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
+    StateTaskServiceCallback,
+)
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
+from moto.stepfunctions.parser.asl.eval.callback.callback import HeartbeatTimeoutError
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped, ProgramTimedOut
+
+
+def state_failure(env: Environment, name: StatesErrorNameType, cause: str) -> FailureEventException:
+    """An exception that fails the current state with one of the language's own errors."""
+    error = StatesErrorName(typ=name)
+    details = EventDetails(
+        taskFailedEventDetails=TaskFailedEventDetails(error=error.error_name, cause=cause)
+    )
+    event = FailureEvent(
+        env=env, error_name=error, event_type=HistoryEventType.TaskFailed, event_details=details
+    )
+    return FailureEventException(failure_event=event)
+
+
+def _assign_when_the_state_exits() -> None:
+    """``Assign`` and ``Output`` see the same variables: new values count from the next state on.
+
+    moto sets a variable at once, so that the same state's Output already reads it.
+    """
+
+    def collect(self: AssignDecl, env: Environment) -> None:
+        pending = env.variable_store.__dict__.setdefault("pending", {})
+        for binding in self.declaration_bindings:
+            binding.eval(env=env)
+            pending.update(env.stack.pop())
+
+    exited_upstream = CommonStateField._get_state_exited_event_details
+
+    def exited(self: CommonStateField, env: Environment) -> Any:
+        for name, value in env.variable_store.__dict__.pop("pending", {}).items():
+            env.variable_store.set(variable_identifier=name, variable_value=value)
+        return exited_upstream(self, env)
+
+    AssignDecl._eval_body = collect
+    CommonStateField._get_state_exited_event_details = exited
+
+
+def _name_heartbeat_timeouts() -> None:
+    """A missed heartbeat is ``States.HeartbeatTimeout``; moto calls it ``States.Timeout``."""
+    from_error_upstream = StateTaskServiceCallback._from_error
+
+    def from_error(self: StateTaskServiceCallback, env: Environment, ex: Exception) -> FailureEvent:
+        if not isinstance(ex, HeartbeatTimeoutError):
+            failure: FailureEvent = from_error_upstream(self, env=env, ex=ex)
+            return failure
+        error = StatesErrorName(typ=StatesErrorNameType.StatesHeartbeatTimeout)
+        details = TaskTimedOutEventDetails(
+            resourceType=self._get_sfn_resource_type(),
+            resource=self._get_sfn_resource(),
+            error=error.error_name,
+        )
+        return FailureEvent(
+            env=env,
+            error_name=error,
+            event_type=HistoryEventType.TaskTimedOut,
+            event_details=EventDetails(taskTimedOutEventDetails=details),
+        )
+
+    StateTaskServiceCallback._from_error = from_error
+
+
+def _name_choices_without_match() -> None:
+    """A choice without a match or default is ``States.NoChoiceMatched``; moto raises a bare RuntimeError."""
+    evaluate_upstream = StateChoice._eval_state
+
+    def evaluate(self: StateChoice, env: Environment) -> None:
+        try:
+            evaluate_upstream(self, env)
+        except RuntimeError as error:
+            if error.args and str(error.args[0]).startswith("No branching option"):
+                cause = f"State '{self.name}' has no rule that matched and no Default"
+                raise state_failure(env, StatesErrorNameType.StatesNoChoiceMatched, cause) from error
+            raise
+
+    StateChoice._eval_state = evaluate
+
+
+def _let_a_stop_be_final() -> None:
+    """What was stopped or timed out cannot fail afterwards; moto lets a task's late error overwrite it.
+
+    ``halted_at`` of the environment is the number of events until then.
+    """
+    stop_upstream, time_out_upstream = Environment.set_stop, Environment.set_timed_out
+    error_upstream = Environment.set_error
+
+    def set_error(self: Environment, error: ExecutionFailedEventDetails) -> None:
+        if not isinstance(self._program_state, ProgramStopped | ProgramTimedOut):
+            error_upstream(self, error=error)
+
+    def set_stop(self: Environment, **details: Any) -> None:
+        self.__dict__.setdefault("halted_at", len(self.event_manager._history_event_list))
+        stop_upstream(self, **details)
+
+    def set_timed_out(self: Environment) -> None:
+        self.__dict__.setdefault("halted_at", len(self.event_manager._history_event_list))
+        time_out_upstream(self)
+
+    Environment.set_error = set_error
+    Environment.set_stop = set_stop
+    Environment.set_timed_out = set_timed_out
+
+
+def install() -> None:
+    """Apply all corrections."""
+    _assign_when_the_state_exits()
+    _name_heartbeat_timeouts()
+    _name_choices_without_match()
+    _let_a_stop_be_final()

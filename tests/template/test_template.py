@@ -1,0 +1,222 @@
+"""Rules of reliability and security that the expanded template must keep."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stack_in_moto
+
+ROOT = Path(__file__).resolve().parents[2]
+Resources = dict[str, dict[str, Any]]
+
+WILDCARD_RESOURCES = {
+    # Step Functions' log delivery and CloudWatch's dashboards know no resource.
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
+}
+
+
+def of_type(resources: Resources, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, resource in resources.items():
+        if resource["Type"] == kind:
+            yield name, resource.get("Properties", {})
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(role: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for policy in role.get("Policies", []):
+        yield from as_list(policy["PolicyDocument"]["Statement"])
+
+
+def target_of(value: Any) -> str:
+    """Logical id that a Ref or GetAtt points to."""
+    return str(value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0])
+
+
+def test_should_grant_no_action_with_a_wildcard(resources: Resources) -> None:
+    for name, role in of_type(resources, "AWS::IAM::Role"):
+        for statement in statements(role):
+            wild = [action for action in as_list(statement["Action"]) if "*" in action]
+            assert not wild, f"{name} grants {wild}"
+
+
+def test_should_grant_every_resource_only_where_there_is_no_resource_to_name(resources: Resources) -> None:
+    for name, role in of_type(resources, "AWS::IAM::Role"):
+        for statement in statements(role):
+            if "*" in as_list(statement["Resource"]):
+                assert set(as_list(statement["Action"])) <= WILDCARD_RESOURCES, f"{name}: {statement}"
+
+
+def test_should_give_every_function_a_role_of_its_own(resources: Resources) -> None:
+    roles = [target_of(function["Role"]) for _, function in of_type(resources, "AWS::Lambda::Function")]
+    assert len(roles) == len(set(roles)) == 21
+
+
+def test_should_trace_every_function_and_log_to_a_group_with_retention(resources: Resources) -> None:
+    for name, function in of_type(resources, "AWS::Lambda::Function"):
+        assert function["TracingConfig"]["Mode"] == "Active", name
+        assert target_of(function["LoggingConfig"]["LogGroup"]) == "FunctionLogs", name
+    for name, group in of_type(resources, "AWS::Logs::LogGroup"):
+        assert "RetentionInDays" in group, name
+
+
+def test_should_never_bring_the_model_and_the_vector_store_into_one_function(resources: Resources) -> None:
+    for name, function in of_type(resources, "AWS::Lambda::Function"):
+        layers = {re.sub(r"[0-9a-f]{10}$", "", target_of(layer)) for layer in function["Layers"]}
+        assert "CoreLayer" in layers, name
+        assert not {"ModelsLayer", "VectorLayer"} <= layers, name
+
+
+def test_should_have_a_function_for_every_handler_and_a_handler_for_every_function() -> None:
+    functions = [
+        resource["Properties"]
+        for resource in stack_in_moto.template()["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function"
+    ]
+    named = {ROOT / each["CodeUri"] / (each["Handler"].removesuffix(".handler") + ".py") for each in functions}
+    assert named == {path for path in (ROOT / "functions").rglob("*.py")}
+
+
+def test_should_publish_a_version_when_only_a_layer_changed() -> None:
+    """All logic lies in a layer: without this the alias would keep pointing at the version with the old one."""
+    function = stack_in_moto.template()["Globals"]["Function"]
+    assert function["AutoPublishAlias"] == "live"
+    assert function["AutoPublishAliasAllProperties"] is True
+
+
+def test_should_end_every_queue_in_a_dead_letter_queue_of_its_kind_with_an_alarm(resources: Resources) -> None:
+    queues = dict(of_type(resources, "AWS::SQS::Queue"))
+    dead = {name for name in queues if name.endswith("DeadLetters")}
+    watched = {
+        target_of(dimension["Value"])
+        for _, alarm in of_type(resources, "AWS::CloudWatch::Alarm")
+        for dimension in alarm.get("Dimensions", [])
+        if dimension["Name"] == "QueueName" and alarm["Threshold"] == 0
+    }
+    for name, queue in queues.items():
+        assert queue["SqsManagedSseEnabled"] is True, name
+        if name in dead:
+            assert name in watched, f"no alarm on {name}"
+            assert queue["MessageRetentionPeriod"] == 1_209_600, name
+        else:
+            target = target_of(queue["RedrivePolicy"]["deadLetterTargetArn"])
+            assert target in dead, name
+            assert queues[target].get("FifoQueue") == queue.get("FifoQueue"), name
+
+
+def test_should_hide_messages_six_times_as_long_as_their_function_may_run(resources: Resources) -> None:
+    mappings = list(of_type(resources, "AWS::Lambda::EventSourceMapping"))
+    assert len(mappings) == 2
+    for name, mapping in mappings:
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
+        alias = resources[target_of(mapping["FunctionName"])]["Properties"]
+        timeout = resources[target_of(alias["FunctionName"])]["Properties"]["Timeout"]
+        queue = resources[target_of(mapping["EventSourceArn"])]["Properties"]
+        assert queue["VisibilityTimeout"] >= 6 * timeout, name
+
+
+def test_should_send_undeliverable_events_to_a_dead_letter_queue(resources: Resources) -> None:
+    for name, rule in of_type(resources, "AWS::Events::Rule"):
+        for target in rule["Targets"]:
+            assert target_of(target["DeadLetterConfig"]["Arn"]).endswith("DeadLetters"), name
+
+
+def test_should_send_failed_asynchronous_invocations_to_a_dead_letter_queue(resources: Resources) -> None:
+    permitted = {
+        target_of(permission["FunctionName"])
+        for _, permission in of_type(resources, "AWS::Lambda::Permission")
+        if permission["Principal"] in {"events.amazonaws.com", "sns.amazonaws.com", "s3.amazonaws.com"}
+    }
+    caught = {
+        target_of(config["FunctionName"])
+        for _, config in of_type(resources, "AWS::Lambda::EventInvokeConfig")
+        if config["DestinationConfig"]["OnFailure"]["Destination"]
+    }
+    assert {resources[name]["Properties"]["FunctionName"]["Ref"] for name in permitted} == caught
+    assert caught == {"CloseJobFunction"}
+
+
+def test_should_keep_buckets_private_encrypted_and_versioned(resources: Resources) -> None:
+    tls = {
+        target_of(policy["Bucket"])
+        for _, policy in of_type(resources, "AWS::S3::BucketPolicy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny" and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    }
+    for name, bucket in of_type(resources, "AWS::S3::Bucket"):
+        assert all(bucket["PublicAccessBlockConfiguration"].values()), name
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}, name
+        assert bucket["BucketEncryption"], name
+        assert name in tls, name
+        assert resources[name]["DeletionPolicy"] == "Retain", name
+
+
+def test_should_keep_tables_recoverable_and_encrypted(resources: Resources) -> None:
+    for name, table in of_type(resources, "AWS::DynamoDB::Table"):
+        assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True, name
+        assert table["SSESpecification"]["SSEEnabled"] is True, name
+        assert table["BillingMode"] == "PAY_PER_REQUEST", name
+
+
+def test_should_let_jobs_and_idempotency_keys_expire(resources: Resources) -> None:
+    expiring = {
+        name for name, table in of_type(resources, "AWS::DynamoDB::Table") if "TimeToLiveSpecification" in table
+    }
+    assert expiring == {"JobsTable", "IdempotencyTable"}
+
+
+def test_should_log_machines_without_execution_data(resources: Resources) -> None:
+    for name, machine in of_type(resources, "AWS::StepFunctions::StateMachine"):
+        assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False, name
+        assert machine["TracingConfiguration"]["Enabled"] is True, name
+
+
+def test_should_link_an_existing_runbook_from_every_alarm(resources: Resources) -> None:
+    alarms = list(of_type(resources, "AWS::CloudWatch::Alarm"))
+    assert alarms
+    for name, alarm in alarms:
+        linked = re.search(r"\$\{RunbookBaseUrl\}/([a-z-]+\.md)", json.dumps(alarm["AlarmDescription"]))
+        assert linked, name
+        assert (ROOT / "docs" / "runbooks" / linked[1]).is_file(), f"{name} links {linked[1]}"
+        assert alarm["AlarmActions"], name
+
+
+def test_should_watch_failures_throttles_and_age(resources: Resources) -> None:
+    metrics = {alarm.get("MetricName") for _, alarm in of_type(resources, "AWS::CloudWatch::Alarm")} | {
+        query["MetricStat"]["Metric"]["MetricName"]
+        for _, alarm in of_type(resources, "AWS::CloudWatch::Alarm")
+        for query in alarm.get("Metrics", [])
+        if "MetricStat" in query
+    }
+    assert {
+        "ExecutionsFailed",
+        "ExecutionsTimedOut",
+        "ExecutionThrottled",
+        "Throttles",
+        "ApproximateAgeOfOldestMessage",
+        "ApproximateNumberOfMessagesVisible",
+    } <= metrics
+
+
+@pytest.mark.parametrize("environment", ["default", "local"])
+def test_should_name_only_parameters_that_exist_in_samconfig(environment: str) -> None:
+    import tomllib
+
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    overrides = config[environment]["deploy"]["parameters"].get("parameter_overrides", "")
+    named = {pair.split("=")[0] for pair in overrides.split()}
+    assert named <= stack_in_moto.template()["Parameters"].keys()

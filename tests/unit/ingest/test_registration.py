@@ -1,0 +1,234 @@
+"""Who is new, who is a duplicate, who can't be taken; and what is left in the registry and the landing zone."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+
+from any_ingest import LANDING, any_archive, any_batch, uploaded
+from omnilake import aws, entries, jobs
+from omnilake.ingest import landing, stages
+from omnilake.ingest.failure import record_failure
+from omnilake.ingest.publish import publish_entries
+from omnilake.ingest.register import register_documents
+from omnilake.models import Batch, BatchDocument, DocumentStatus, JobStatus
+
+pytestmark = pytest.mark.usefixtures("stack")
+
+
+def registered(job_id: str) -> list[BatchDocument]:
+    register_documents(job_id)
+    return stages.read(job_id, stages.REGISTERED).documents
+
+
+def statuses(job_id: str) -> list[str]:
+    return [document.status.value for document in registered(job_id)]
+
+
+def codes(documents: list[BatchDocument]) -> list[str]:
+    return [document.error.code if document.error else "" for document in documents]
+
+
+def ingest(job_id: str) -> Batch:
+    register_documents(job_id)
+    publish_entries(job_id)
+    return stages.read(job_id, stages.PUBLISHED)
+
+
+def landed(prefix: str) -> list[str]:
+    return sorted(aws.ObjectStore(LANDING).keys(prefix))
+
+
+def test_should_take_a_new_document() -> None:
+    any_archive()
+    (document,) = registered(any_batch(uploaded("incoming/docs/guide.md", b"# Guide")))
+    assert document.live
+    assert document.name == "guide.md"
+    (version,) = entries.versions(document.entry_id)
+    assert (version["version"], version["status"]) == (document.version, "PROCESSING")
+
+
+def test_should_register_again_what_the_same_job_registered() -> None:
+    any_archive()
+    job_id = any_batch(uploaded("incoming/docs/guide.md", b"# Guide"))
+    first = registered(job_id)
+    assert registered(job_id) == first
+
+
+@pytest.mark.parametrize(
+    ("key", "data", "code"),
+    [
+        ("incoming/docs/empty.md", b"", "DOCUMENT_EMPTY"),
+        ("incoming/docs/two\nlines.md", b"x", "OBJECT_NAME_INVALID"),
+        ("incoming/docs/tab\tand\x7f.md", b"x", "OBJECT_NAME_INVALID"),
+        ("incoming/docs/../secrets.md", b"x", "OBJECT_NAME_INVALID"),
+        ("incoming/loose.md", b"x", "OBJECT_NAME_INVALID"),
+        ("incoming/elsewhere/guide.md", b"x", "ARCHIVE_NOT_FOUND"),
+        ("incoming/docs/large.txt", b"x" * 2_000, "DOCUMENT_TOO_LARGE"),
+    ],
+)
+def test_should_reject_and_keep_with_its_reason(
+    key: str, data: bytes, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMNILAKE_MAX_DOCUMENT_BYTES", "1024")
+    any_archive()
+    archive_id = landing.archive_of(key)
+    job_id = any_batch(uploaded(key, data), archive_id=archive_id or "none")
+    batch = ingest(job_id)
+    assert codes(batch.documents) == [code]
+    job = jobs.get(job_id)
+    assert job.status is JobStatus.FAILED
+    assert job.error is not None
+    assert job.error.code == code
+    assert landed("incoming/") == []
+    kept = "failed/" + key.removeprefix("incoming/")
+    assert landed("failed/") == [kept]
+    metadata = aws.ObjectStore(LANDING).head(kept)
+    assert metadata is not None
+    assert metadata["Metadata"]["omnilake-code"] == code
+    assert metadata["Metadata"]["omnilake-reason"]
+
+
+def test_should_say_that_an_object_was_deleted_before_it_was_read() -> None:
+    any_archive()
+    ref = uploaded("incoming/docs/gone.md", b"soon gone")
+    boto3.client("s3").delete_object(Bucket=LANDING, Key=ref.key, VersionId=ref.version_id)
+    batch = ingest(any_batch(ref))
+    assert codes(batch.documents) == ["OBJECT_NOT_FOUND"]
+
+
+def test_should_accept_a_name_with_emoji() -> None:
+    any_archive()
+    batch = ingest(any_batch(uploaded("incoming/docs/🚀 plan – später.md", "Start".encode())))
+    assert [document.status for document in batch.documents] == [DocumentStatus.COMPLETED]
+    assert landed("processed/") == ["processed/docs/🚀 plan – später.md"]
+
+
+def test_should_take_the_same_object_version_once() -> None:
+    any_archive()
+    ref = uploaded("incoming/docs/guide.md", b"# Guide")
+    other = uploaded("incoming/docs/other.md", b"# Other")
+    assert statuses(any_batch(ref)) == ["PROCESSING"]
+    assert statuses(any_batch(ref, other)) == ["DUPLICATE", "PROCESSING"]
+
+
+def test_should_take_the_same_bytes_once_when_two_uploads_run_at_once() -> None:
+    any_archive()
+    first, second = uploaded("incoming/docs/guide.md", b"# Guide"), uploaded("incoming/docs/copy.md", b"# Guide")
+    one, two = any_batch(first), any_batch(second)
+    (original,) = registered(one)
+    (copy,) = registered(two)
+    assert original.live
+    assert copy.status is DocumentStatus.DUPLICATE
+    assert copy.duplicate_of == f"{original.entry_id}/{original.version}"
+
+
+def test_should_take_unchanged_bytes_of_the_same_name_as_a_duplicate() -> None:
+    any_archive()
+    ingest(any_batch(uploaded("incoming/docs/guide.md", b"# Guide")))
+    batch = ingest(any_batch(uploaded("incoming/docs/guide.md", b"# Guide")))
+    assert [document.status for document in batch.documents] == [DocumentStatus.DUPLICATE]
+    assert jobs.get(batch.job_id).status is JobStatus.COMPLETED
+    assert landed("incoming/") == []
+
+
+def test_should_take_a_return_to_earlier_content_as_a_new_version() -> None:
+    any_archive()
+    outcomes = [
+        ingest(any_batch(uploaded("incoming/docs/guide.md", data))).documents[0].status.value
+        for data in (b"one", b"two", b"one")
+    ]
+    assert outcomes == ["COMPLETED", "COMPLETED", "COMPLETED"]
+
+
+def test_should_bring_a_copy_back_when_the_original_moves_on() -> None:
+    any_archive()
+    ingest(any_batch(uploaded("incoming/docs/guide.md", b"shared")))
+    ingest(any_batch(uploaded("incoming/docs/copy.md", b"shared")))
+    ingest(any_batch(uploaded("incoming/docs/guide.md", b"new content")))
+    assert landed("incoming/") == ["incoming/docs/copy.md"], "the copy's content would be in no entry"
+
+
+def test_should_not_remove_a_newer_upload_of_the_same_key() -> None:
+    any_archive()
+    old = uploaded("incoming/docs/guide.md", b"old")
+    job_id = any_batch(old)
+    register_documents(job_id)
+    uploaded("incoming/docs/guide.md", b"new")
+    publish_entries(job_id)
+    assert aws.ObjectStore(LANDING).read("incoming/docs/guide.md") == b"new"
+    assert aws.ObjectStore(LANDING).read("processed/docs/guide.md") == b"old"
+
+
+def test_should_end_a_batch_as_failed_only_if_nothing_was_accepted() -> None:
+    any_archive()
+    good, bad = uploaded("incoming/docs/good.md", b"good"), uploaded("incoming/docs/bad.md", b"")
+    batch = ingest(any_batch(good, bad))
+    job = jobs.get(batch.job_id)
+    assert job.status is JobStatus.COMPLETED
+    assert (job.progress["completed"], job.progress["failed"]) == (1, 1)
+    assert [document["status"] for document in job.documents] == ["COMPLETED", "FAILED"]
+
+
+def test_should_publish_the_same_outcome_again_when_a_state_is_repeated() -> None:
+    any_archive()
+    job_id = any_batch(uploaded("incoming/docs/guide.md", b"# Guide"))
+    register_documents(job_id)
+    first = publish_entries(job_id)
+    assert publish_entries(job_id) == first
+    assert landed("") == ["processed/docs/guide.md"]
+
+
+class TestRecordFailure:
+    def test_should_fail_and_keep_what_was_on_its_way(self) -> None:
+        any_archive()
+        job_id = any_batch(uploaded("incoming/docs/guide.md", b"# Guide"))
+        (document,) = registered(job_id)
+        record_failure(job_id, "States.Timeout", "")
+        job = jobs.get(job_id)
+        assert job.status is JobStatus.FAILED
+        assert job.error is not None
+        assert job.error.code == "STATES_TIMEOUT"
+        assert entries.versions(document.entry_id)[0]["status"] == "FAILED"
+        assert landed("failed/") == ["failed/docs/guide.md"]
+
+    def test_should_let_a_failed_document_be_ingested_again(self) -> None:
+        any_archive()
+        job_id = any_batch(uploaded("incoming/docs/guide.md", b"# Guide"))
+        register_documents(job_id)
+        record_failure(job_id, "States.Timeout", "")
+        assert statuses(any_batch(uploaded("incoming/docs/guide.md", b"# Guide"))) == ["PROCESSING"]
+
+    def test_should_find_the_claims_of_an_execution_that_died_in_registration(self) -> None:
+        any_archive()
+        job_id = any_batch(uploaded("incoming/docs/guide.md", b"# Guide"))
+        (document,) = registered(job_id)
+        key = f"batches/{job_id}/registered.json"
+        boto3.client("s3").delete_object(Bucket="lakebucket", Key=key)
+        record_failure(job_id, "Sandbox.Timedout", '{"errorMessage": "Task timed out"}')
+        assert entries.versions(document.entry_id)[0]["status"] == "FAILED"
+        assert statuses(any_batch(uploaded("incoming/docs/guide.md", b"# Guide"))) == ["PROCESSING"]
+
+    def test_should_ask_the_committer_to_drop_rows_that_may_be_there(self) -> None:
+        any_archive()
+        job_id = any_batch(uploaded("incoming/docs/guide.md", b"# Guide"))
+        register_documents(job_id)
+        batch = stages.read(job_id, stages.REGISTERED)
+        cut = [document.model_copy(update={"chunks": 3}) for document in batch.documents]
+        stages.write(batch.model_copy(update={"documents": cut, "chunks": 3, "embed_batches": 1}), stages.CHUNKED)
+        record_failure(job_id, "StageFailed", "")
+        sqs = boto3.client("sqs")
+        queue = sqs.get_queue_url(QueueName="index.fifo")["QueueUrl"]
+        (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+        assert cut[0].entry_id in message["Body"]
+
+    def test_should_not_reopen_a_job_that_has_ended(self) -> None:
+        any_archive()
+        batch = ingest(any_batch(uploaded("incoming/docs/guide.md", b"# Guide")))
+        record_failure(batch.job_id, "States.Timeout", "")
+        assert jobs.get(batch.job_id).status is JobStatus.COMPLETED
+
+
+def test_should_keep_source_identities_apart() -> None:
+    assert entries.entry_id_of("docs", "s3", "a/b", "c") != entries.entry_id_of("docs", "s3", "a", "b/c")
+    assert entries.entry_id_of("docs", "s3", "a") != entries.entry_id_of("docs", "slack", "a")
