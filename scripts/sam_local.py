@@ -35,10 +35,6 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "local")]
-
-from expectations import Case, Outcome, find_cases
 from omnilake_local import lifecycle
 from omnilake_local.cloud import cloud_environment
 from omnilake_local.deployment import client
@@ -49,6 +45,10 @@ from omnilake_local.paths import PACKAGE, Project, find_project, find_state_dir
 from omnilake_local.progress import StepPrinter
 from omnilake_local.samconfig import read_samconfig
 from omnilake_local.server_process import ServerProcess
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))  # the matching that the test of the same events uses
+from expectations import Case, Outcome, find_cases  # noqa: E402
 
 REGISTRY_IMAGE = "public.ecr.aws/lambda/python"
 STAND_IN_IMAGE = "omnilake/lambda-python-stand-in"
@@ -186,10 +186,19 @@ def reachable_from_containers(engine_host: str | None, port: int) -> Iterator[st
     try:
         yield f"http://{address}:{server.sockets[0].getsockname()[1]}"
     finally:
+        asyncio.run_coroutine_threadsafe(_close(server), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        server.close()
         loop.close()
+
+
+async def _close(server: asyncio.Server) -> None:
+    """Close the server and end the connections that containers left open."""
+    server.close()
+    connections = asyncio.all_tasks() - {asyncio.current_task()}
+    for connection in connections:
+        connection.cancel()
+    await asyncio.gather(*connections, return_exceptions=True)
 
 
 def _forward_to(port: int) -> Any:
@@ -277,7 +286,9 @@ class Invoker:
         ]  # fmt: skip
         # No AWS settings: SAM would ask STS whose account it is.
         env = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-        env |= {"SAM_CLI_TELEMETRY": "0"} | ({"DOCKER_HOST": self.engine.docker_host} if self.engine.docker_host else {})
+        env |= {"SAM_CLI_TELEMETRY": "0"}
+        if self.engine.docker_host:
+            env["DOCKER_HOST"] = self.engine.docker_host
         try:
             done = subprocess.run(
                 command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=INVOKE_TIMEOUT, check=False
@@ -307,7 +318,8 @@ def seed(server: ServerProcess, events: Path) -> None:
     script = events / "seed.py"
     if not script.is_file():
         return
-    env = {key: value for key, value in os.environ.items() if key != "AWS_PROFILE"} | cloud_environment(server.endpoint_url)
+    env = {key: value for key, value in os.environ.items() if key != "AWS_PROFILE"}
+    env |= cloud_environment(server.endpoint_url)
     if subprocess.run([sys.executable, script], env=env, cwd=ROOT, check=False).returncode != 0:
         raise LocalCloudError(f"{script} failed.", action="See what it printed above.")
 

@@ -1,13 +1,13 @@
 """What a sample event must give, whoever runs it.
 
-``events/<function logical id>/<case>.json`` is the event and nothing else; beside it ``<case>.expect.json`` says what
-the handler makes of it::
+``events/<function logical id>/<case>.json`` is the event and nothing else; beside it ``<case>.expect.json`` says
+what the handler makes of it::
 
     {"status": "ok", "output": {"documents": 1, "job_id": "<any>"}}
     {"status": "error", "error_type": "ArchiveNotFound"}
 
-``output`` is matched as a subset: the objects in it may have more keys than it names, arrays have as many elements as it
-has, and ``"<any>"`` stands for any value, as long as there is one.
+``output`` is matched as a subset: the objects in it may have more keys than it names, arrays have as many elements as
+it has, and ``"<any>"`` stands for any value, as long as there is one.
 """
 
 from __future__ import annotations
@@ -67,9 +67,11 @@ class Case:
             return [f"status is {outcome.status}, expected {self.expected['status']} ({found})"]
         if outcome.status == "error":
             wanted = self.expected["error_type"]
-            return [] if wanted in (ANY, outcome.error_type) else [
-                f"error type is {outcome.error_type}, expected {wanted} ({outcome.error_message})"
-            ]
+            return (
+                []
+                if wanted in (ANY, outcome.error_type)
+                else [f"error type is {outcome.error_type}, expected {wanted} ({outcome.error_message})"]
+            )
         return differences(self.expected["output"], outcome.output) if "output" in self.expected else []
 
 
@@ -107,7 +109,8 @@ def find_cases(events: Path) -> list[Case]:
     """
     expectations = sorted(events.glob(f"*/*{_SUFFIX}"))
     files = sorted(path for path in events.glob("*/*.json") if not path.name.endswith(_SUFFIX))
-    lonely = {path.with_name(path.name.removesuffix(_SUFFIX) + ".json") for path in expectations}.symmetric_difference(files)
+    expected = {path.with_name(path.name.removesuffix(_SUFFIX) + ".json") for path in expectations}
+    lonely = expected.symmetric_difference(files)
     if lonely:
         raise ValueError(
             "Event without expectation, or the other way round: " + ", ".join(sorted(str(path) for path in lonely))
@@ -121,9 +124,7 @@ def find_cases(events: Path) -> list[Case]:
 def _expectation(path: Path) -> dict[str, Any]:
     expected = json.loads(path.read_text(encoding="utf-8"))
     allowed = {"ok": {"status", "output"}, "error": {"status", "error_type"}}
-    keys = allowed.get(expected.get("status"), set()) if isinstance(expected, dict) else set()
+    keys = allowed.get(str(expected.get("status")), set()) if isinstance(expected, dict) else set()
     if not keys or not set(expected) <= keys or (expected["status"] == "error" and "error_type" not in expected):
-        raise ValueError(
-            f"{path} must be {{'status': 'ok', 'output': …}} or {{'status': 'error', 'error_type': …}}."
-        )
+        raise ValueError(f"{path} must be {{'status': 'ok', 'output': …}} or {{'status': 'error', 'error_type': …}}.")
     return dict(expected)

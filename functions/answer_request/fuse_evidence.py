@@ -7,7 +7,7 @@ from omnilake.handler import state_handler
 
 
 class FusionEvent(AnswerEvent):
-    failed: list[FailedRetriever] = []
+    failed: tuple[FailedRetriever, ...] = ()
 
 
 @state_handler(FusionEvent, state="Fuse Evidence")

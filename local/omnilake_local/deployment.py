@@ -2,8 +2,8 @@
 
 ``sam build --cached`` keeps each layer's artifacts by the hash of the layer's own source folder, also with
 ``BuildMethod: makefile``: a change of functions, state machines or the template builds no layer again. Its key holds
-the runtime and the architecture too, both of which the host decides here. It does not hold what lies beside the layers and
-builds them (``layers/layer_builder``), so the cache's folder is named after that.
+the runtime and the architecture too, both of which the host decides here. It does not hold what lies beside the
+layers and builds them (``layers/layer_builder``), so the cache's folder is named after that.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from omnilake_local.paths import Project, StateDir
 from omnilake_local.samconfig import CONFIG_ENV, LocalConfig
 from omnilake_local.subprocesses import Watch, run_logged
 
+_SEE_LOG = "See `omnilake local logs --server`."
 _COMPLETE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 UNUSABLE = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"}
 """A first deployment that failed: CloudFormation takes no update, only a deletion; nothing was ever in it."""
@@ -38,7 +39,9 @@ UNUSABLE = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAI
 def client(service: Any, endpoint_url: str, region: str = "us-east-1") -> Any:
     """A boto3 client of the embedded cloud that does not look at the user's AWS configuration."""
     session = boto3.session.Session(
-        aws_access_key_id="test", aws_secret_access_key="test", region_name=region  # noqa: S106
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        region_name=region,  # noqa: S106
     )
     config = Config(retries={"total_max_attempts": 2}, connect_timeout=2, read_timeout=30)
     return session.client(service, endpoint_url=endpoint_url, config=config)
@@ -55,11 +58,9 @@ def stack_status(endpoint_url: str, stack_name: str) -> str | None:
     except ClientError as error:
         if "does not exist" in str(error):
             return None
-        raise LocalCloudError(f"CloudFormation answers: {error}", action="See `omnilake local logs --server`.") from error
+        raise LocalCloudError(f"CloudFormation answers: {error}", action=_SEE_LOG) from error
     except BotoCoreError as error:
-        raise LocalCloudError(
-            f"The embedded cloud does not answer: {error}", action="See `omnilake local logs --server`."
-        ) from error
+        raise LocalCloudError(f"The embedded cloud does not answer: {error}", action=_SEE_LOG) from error
     return str(stacks[0]["StackStatus"]) if stacks and stacks[0]["StackStatus"] != "DELETE_COMPLETE" else None
 
 

@@ -88,4 +88,3 @@ def find_uv() -> Path:
     if on_path is None:
         raise LocalCloudError("uv is not installed.", action="Run `make setup`, or `pip install uv`.")
     return Path(on_path)
-

@@ -23,6 +23,4 @@ class NotRunning(LocalCloudError):
     """No embedded cloud runs in this state directory."""
 
     def __init__(self, state_dir: Path) -> None:
-        super().__init__(
-            f"No embedded cloud is running in {state_dir}.", action="Start one with `omnilake local up`."
-        )
+        super().__init__(f"No embedded cloud is running in {state_dir}.", action="Start one with `omnilake local up`.")

@@ -54,7 +54,9 @@ class Quiet:
         pass
 
 
-def up(project: Project, state: StateDir, *, port: int | None = None, progress: Progress | None = None) -> ServerProcess:
+def up(
+    project: Project, state: StateDir, *, port: int | None = None, progress: Progress | None = None
+) -> ServerProcess:
     """Bring the embedded cloud up, with the project's stack deployed as it is in the checkout now.
 
     Does only what is missing: environments, server, build, deployment. Waits for another ``up`` or ``down`` of the same
@@ -256,4 +258,3 @@ def queue_depths(endpoint_url: str) -> list[Queue]:
             found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
             depths.append(Queue(url.rsplit("/", 1)[-1], int(found[names[0]]), int(found[names[1]])))
     return sorted(depths, key=lambda queue: queue.name)
-

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from omnilake_local.fingerprint import tree_hash
 
-# SAM writes the built template in block style with the artifact's folder, named after the logical id, as a plain scalar.
+# SAM writes the built template in block style; the artifact's folder, named after the logical id, is a plain scalar.
 _CONTENT_URI = re.compile(r"^(?P<key> +ContentUri: )(?P<folder>\w+)$", re.MULTILINE)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 

@@ -71,7 +71,8 @@ def command_line(pid: int) -> str:
             return Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").replace("\0", " ").strip()
         except (FileNotFoundError, ProcessLookupError):
             return ""
-    listed = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    command = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
     return listed.stdout.strip()
 
 
@@ -109,9 +110,7 @@ def free_port(preferred: int) -> int:
     raise LocalCloudError(f"No free port from {preferred} on.", action="Name one with --port.")
 
 
-def start_server(
-    state: StateDir, *, python: Path, lambda_python: Path, port: int, fingerprint: str
-) -> ServerProcess:
+def start_server(state: StateDir, *, python: Path, lambda_python: Path, port: int, fingerprint: str) -> ServerProcess:
     """Start the server in a session of its own and wait until it is healthy.
 
     Raises:
@@ -131,7 +130,7 @@ def start_server(
     with state.server_log.open("a", encoding="utf-8") as log:
         log.write(f"\n$ {' '.join(command)}\n")
         log.flush()
-        child = subprocess.Popen(  # noqa: S603
+        child = subprocess.Popen(
             command,
             env=env,
             cwd=state.root,

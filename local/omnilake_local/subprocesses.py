@@ -34,7 +34,7 @@ def run_logged(
         out.write(f"$ {' '.join(command)}\n")
         out.flush()
         try:
-            process = subprocess.Popen(  # noqa: S603 - a list of our own making, no shell
+            process = subprocess.Popen(
                 command,
                 env=dict(env),
                 cwd=cwd,

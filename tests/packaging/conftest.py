@@ -19,10 +19,9 @@ sys.path.insert(0, str(ROOT / "layers"))
 from layer_builder import layers as layer_recipes  # noqa: E402 - the builder is no installed package
 from layer_builder import packages  # noqa: E402
 from layer_builder.targets import Target  # noqa: E402
+from packaging_types import RunInLayers  # noqa: E402
 
 LOGICAL_IDS = {"core": "CoreLayer", "documents": "DocumentsLayer", "vector": "VectorLayer", "models": "ModelsLayer"}
-
-from packaging_types import RunInLayers  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -84,7 +84,7 @@ def chunk(document: ExtractedDocument, config: ChunkingConfig, encode: Encode) -
 def to_chunks(
     spans: Sequence[ChunkSpan], document: ExtractedDocument, *, entry_id: str, version: str, source: str
 ) -> list[Chunk]:
-    """Chunks of an entry version, numbered from 0. The id is a hash of place and text: the same cut gives the same id."""
+    """Chunks of an entry version, numbered from 0. The id is a hash of place and text."""
     return [
         Chunk(
             chunk_id=chunk_id(entry_id, version, span.start, span.end, document.text[span.start : span.end]),
@@ -360,7 +360,7 @@ class _Cutter:
         return cut
 
     def _resume(self, start: int, cut: int, boundaries: Sequence[Sequence[int]]) -> int:
-        """Where the chunk after a cut begins: at the first sentence, line or word within the overlap, else at the cut."""
+        """Where the chunk after a cut begins: at a sentence, line or word within the overlap, else at the cut."""
         starts = self._tokens.starts
         token = bisect_left(starts, cut)
         earliest = max(token - self._overlap, bisect_right(starts, start))

@@ -22,7 +22,9 @@ ARN = f"arn:aws:states:us-east-1:123456789012:execution:answer:{JOB}"
 class WordHashEmbedder:
     """A real embedding space, if a crude one: hashed bags of words of unit length. No model file is needed."""
 
-    space = EmbeddingSpace(provider="word-hash", model="any", dimensions=256, normalised=True, revision="0123456789abcdef")
+    space = EmbeddingSpace(
+        provider="word-hash", model="any", dimensions=256, normalised=True, revision="0123456789abcdef"
+    )
     max_tokens = 200
 
     def embed_passages(self, texts: list[str]) -> Vectors:
@@ -39,7 +41,9 @@ class WordHashEmbedder:
         return [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]
 
 
-def any_evidence(texts: Sequence[str], entry_id: str = "entry", title: str = "", similarity: float = 0.8) -> list[Evidence]:
+def any_evidence(
+    texts: Sequence[str], entry_id: str = "entry", title: str = "", similarity: float = 0.8
+) -> list[Evidence]:
     """Chunks that stand one after the other in one entry's text, which is ``stored(texts)``."""
     found, start = [], 0
     for number, text in enumerate(texts):
@@ -64,7 +68,9 @@ def stored(texts: Sequence[str]) -> str:
     return "\n\n".join(texts)
 
 
-def any_request(question: str = "How long does a lease last?", job_id: str = JOB, **fields: object) -> InformationRequest:
+def any_request(
+    question: str = "How long does a lease last?", job_id: str = JOB, **fields: object
+) -> InformationRequest:
     """A request stored in the lake, with its job."""
     request = InformationRequest.model_validate({"archive_id": "docs", "question": question, **fields})
     aws.lake().write_model(layout.request(job_id), request)

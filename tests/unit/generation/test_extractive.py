@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.answering.any_answer import WordHashEmbedder, any_evidence, stored
 from omnilake import tokens
 from omnilake.errors import StageFailed
 from omnilake.generation import provider_for
 from omnilake.generation.extractive import ExtractiveProvider
 from omnilake.generation.sentences import fold
 from omnilake.models import Claim, Quote
+from tests.unit.answering.any_answer import WordHashEmbedder, any_evidence, stored
 
 QUESTION = "How long does a worker's lease last?"
 TEXTS = [
@@ -21,13 +23,21 @@ TEXTS = [
     "Bread is baked at two hundred degrees. The oven must be hot before it goes in.",
 ]
 
+ODD_TEXTS = ["Leases last long.\nA lease\nof a worker lasts\n 9 s.", "- a lease lasts | ten", "a\u00a0lease lasts"]
+
 
 def _provider() -> ExtractiveProvider:
     return ExtractiveProvider(WordHashEmbedder())
 
 
-def _extract(texts: list[str], question: str = QUESTION, goal: str = "", max_tokens: int = 500, max_claims: int = 6) -> list[Claim]:
-    return _provider().extract_claims(question, goal, any_evidence(texts), max_tokens=max_tokens, max_claims=max_claims).claims
+def _extract(
+    texts: list[str], question: str = QUESTION, goal: str = "", max_tokens: int = 500, max_claims: int = 6
+) -> list[Claim]:
+    return (
+        _provider()
+        .extract_claims(question, goal, any_evidence(texts), max_tokens=max_tokens, max_claims=max_claims)
+        .claims
+    )
 
 
 def test_the_sentence_that_answers_comes_first() -> None:
@@ -51,7 +61,7 @@ def test_evidence_without_a_statement_gives_no_claim(evidence: list[str]) -> Non
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.sampled_from([*TEXTS, "Leases last long.\nA lease\nof a worker lasts\n 9 s.", "- a lease lasts | ten", "a\u00a0lease lasts"]), max_size=6))
+@given(st.lists(st.sampled_from([*TEXTS, *ODD_TEXTS]), max_size=6))
 def test_every_claim_is_a_quote_that_stands_at_its_offsets(texts: list[str]) -> None:
     text = stored(texts)
     for claim in _extract(texts):
@@ -75,7 +85,9 @@ def test_the_same_sentence_in_two_chunks_is_one_claim_with_both_quotes() -> None
 
 
 def test_sentences_that_differ_in_a_number_alone_stay_apart() -> None:
-    claims = _extract(["A worker's lease lasts ninety seconds in Oslo.", "A worker's lease lasts sixty seconds in Oslo."])
+    claims = _extract(
+        ["A worker's lease lasts ninety seconds in Oslo.", "A worker's lease lasts sixty seconds in Oslo."]
+    )
     assert len(claims) == 2
     assert all(len(claim.quotes) == 1 for claim in claims)
 
@@ -83,7 +95,7 @@ def test_sentences_that_differ_in_a_number_alone_stay_apart() -> None:
 def test_claims_do_not_repeat_each_others_words() -> None:
     claims = _extract(["A worker's lease lasts ninety seconds. It is a lease that a worker renews twice."])
     spans = sorted((quote.start, quote.end) for claim in claims for quote in claim.quotes)
-    assert all(one[1] <= other[0] for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
 
 
 def test_the_result_depends_on_the_text_and_not_on_retrieval_scores() -> None:
@@ -93,7 +105,9 @@ def test_the_result_depends_on_the_text_and_not_on_retrieval_scores() -> None:
 
 def test_a_goal_moves_the_choice() -> None:
     texts = ["A worker's lease lasts ninety seconds.", "A worker's lease is billed at two cents."]
-    assert _extract(texts, question="What about a worker's lease?", goal="billed cents", max_claims=1)[0].text == texts[1]
+    assert (
+        _extract(texts, question="What about a worker's lease?", goal="billed cents", max_claims=1)[0].text == texts[1]
+    )
 
 
 def test_a_goal_without_words_is_no_goal() -> None:
@@ -107,8 +121,11 @@ def test_merging_carries_every_quote_forward() -> None:
 
     lease = "A worker's lease lasts ninety seconds."
     merged = _provider().merge_claims(
-        QUESTION, "", [claim(lease, 0, 0.9), claim("Bread is baked hot in the oven.", 100, 0.1), claim(lease, 500, 0.8)],
-        max_tokens=500, max_claims=6,
+        QUESTION,
+        "",
+        [claim(lease, 0, 0.9), claim("Bread is baked hot in the oven.", 100, 0.1), claim(lease, 500, 0.8)],
+        max_tokens=500,
+        max_claims=6,
     )
     assert [(each.text, [quote.start for quote in each.quotes]) for each in merged.claims] == [(lease, [0, 500])]
 

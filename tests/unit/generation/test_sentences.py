@@ -9,8 +9,34 @@ from hypothesis import strategies as st
 from omnilake.generation.sentences import MAX_SENTENCE_CHARACTERS, UnitKind, claimable, fold, split
 
 _PIECES = st.sampled_from(
-    ["Word", "e.g. ", "Dr. ", ". ", "! ", "? ", "\n", "\n\n", "- ", "1. ", " | ", "\t", "# ", "Ana: ", "[00:01:02] ", "。", "データ",
-     "é", "👩‍🚀", " ", "x" * 700, "v1.5", "---", "a: b; c: d", "\u00a0", "\u2028"]
+    [
+        "Word",
+        "e.g. ",
+        "Dr. ",
+        ". ",
+        "! ",
+        "? ",
+        "\n",
+        "\n\n",
+        "- ",
+        "1. ",
+        " | ",
+        "\t",
+        "# ",
+        "Ana: ",
+        "[00:01:02] ",
+        "。",
+        "データ",
+        "é",
+        "👩‍🚀",
+        " ",
+        "x" * 700,
+        "v1.5",
+        "---",
+        "a: b; c: d",
+        "\u00a0",
+        "\u2028",
+    ]
 )
 _TEXTS = st.one_of(st.text(max_size=400), st.lists(_PIECES, max_size=60).map("".join))
 
@@ -47,12 +73,18 @@ def _claims(text: str) -> list[str]:
     ("text", "expected"),
     [
         ("It ran on v1.5 of it. Then it stopped for good.", ["It ran on v1.5 of it.", "Then it stopped for good."]),
-        ("Use a queue, e.g. SQS, for each of them. Dr. Smith agrees with that.",
-         ["Use a queue, e.g. SQS, for each of them.", "Dr. Smith agrees with that."]),
-        ("Workers hold a lease for\nninety seconds at most. Others wait until it ends.",
-         ["Workers hold a lease for ninety seconds at most.", "Others wait until it ends."]),
-        ("- The first bucket is for raw files.\n- The second bucket is for text.",
-         ["The first bucket is for raw files.", "The second bucket is for text."]),
+        (
+            "Use a queue, e.g. SQS, for each of them. Dr. Smith agrees with that.",
+            ["Use a queue, e.g. SQS, for each of them.", "Dr. Smith agrees with that."],
+        ),
+        (
+            "Workers hold a lease for\nninety seconds at most. Others wait until it ends.",
+            ["Workers hold a lease for ninety seconds at most.", "Others wait until it ends."],
+        ),
+        (
+            "- The first bucket is for raw files.\n- The second bucket is for text.",
+            ["The first bucket is for raw files.", "The second bucket is for text."],
+        ),
         ("数据保留九十天。之后自动删除。", ["数据保留九十天。", "之后自动删除。"]),
     ],
 )
@@ -62,8 +94,16 @@ def test_sentences_end_where_a_reader_ends_them(text: str, expected: list[str]) 
 
 @pytest.mark.parametrize(
     "text",
-    ["# Retention of all the raw files", "Retention of the raw files", "How long are the raw files kept?", "Too short.",
-     "You can do this in these ways:", "For more information, see Limits in the guide.", "---\n***", "12 34 56 78 90."],
+    [
+        "# Retention of all the raw files",
+        "Retention of the raw files",
+        "How long are the raw files kept?",
+        "Too short.",
+        "You can do this in these ways:",
+        "For more information, see Limits in the guide.",
+        "---\n***",
+        "12 34 56 78 90.",
+    ],
 )
 def test_headings_questions_pointers_and_fragments_are_not_claimed(text: str) -> None:
     assert _claims(text) == []
@@ -84,5 +124,8 @@ def test_a_sentence_that_points_back_comes_with_the_one_before_it() -> None:
 
 
 def test_kinds_follow_the_line_structure() -> None:
-    kinds = [unit.kind for unit in split("# Title\n\nA paragraph that says something.\n\n- an item\n\na | b | c\n\nAna: hello there")]
+    kinds = [
+        unit.kind
+        for unit in split("# Title\n\nA paragraph that says something.\n\n- an item\n\na | b | c\n\nAna: hello there")
+    ]
     assert kinds == [UnitKind.HEADING, UnitKind.SENTENCE, UnitKind.ITEM, UnitKind.ROW, UnitKind.TURN]

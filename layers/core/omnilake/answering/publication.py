@@ -50,7 +50,14 @@ def publish_answer(job_id: str, execution_arn: str) -> PublicationResult:
     answer = assemble(job_id, execution_arn)
     key = write_part(job_id, ANSWER, answer)
     counts = {"claims": len(answer.claims), "citations": len(answer.citations)}
-    jobs.complete(job_id, JobKind.ANSWER_REQUEST, "Publish Answer", result_key=key, **counts)
+    jobs.complete(
+        job_id,
+        JobKind.ANSWER_REQUEST,
+        "Publish Answer",
+        result_key=key,
+        claims=len(answer.claims),
+        citations=len(answer.citations),
+    )
     answered = answer.status == AnswerStatus.ANSWERED
     aws.publish_event(
         "Answer Published" if answered else "Answer Abstained",

@@ -23,25 +23,28 @@ def demo() -> None:
     """Start the embedded cloud, ingest real documents, ask questions."""
     from omnilake.cli.ask import put
     from omnilake.cli.corpus import write_corpus
-    from omnilake.cli.local import bring_up
     from omnilake.cli.upload import files_below, ingest
     from omnilake.client.deployment import Deployment
+    from omnilake_local import lifecycle
+    from omnilake_local.cloud import connect
     from omnilake_local.paths import find_project, find_state_dir
+    from omnilake_local.progress import StepPrinter
 
     console = Console()
     started = time.monotonic()
     console.print(Rule("1. The embedded cloud: sam build, sam deploy, on 127.0.0.1"))
-    cloud = bring_up(console)
+    project, state = find_project(), find_state_dir()
+    lifecycle.up(project, state, progress=StepPrinter(console))
     os.environ.pop("AWS_PROFILE", None)
-    os.environ.update(cloud.env)
+    os.environ.update(connect().env)
     deployment = Deployment()
 
     console.print(Rule("2. An archive with real documents"))
     archive = deployment.create_archive(ARCHIVE, "AWS service documentation and a team's own documents")
     console.print(f"Archive {archive.archive_id}, embedding space {archive.space.space_id}")
-    corpus = find_state_dir().root.parent / "demo" / "aws-docs"
+    corpus = state.root.parent / "demo" / "aws-docs"
     pages = write_corpus(corpus)
-    examples = find_project().root / "examples"
+    examples = project.root / "examples"
     console.print(f"{len(pages)} operation pages out of botocore's models, and examples/ of six formats")
     outcomes = ingest(deployment, ARCHIVE, files_below(corpus) + files_below(examples))
     if any(outcome["status"] == "FAILED" for outcome in outcomes.values()):

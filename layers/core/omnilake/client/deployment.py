@@ -124,7 +124,8 @@ class Deployment:
 
     def submit(self, archive_id: str, question: str, **options: Any) -> str:
         """Ask a question; returns the job id at once. ``options`` are the fields of ``InformationRequest``."""
-        answer = self._invoke("SubmitRequestFunction", {"archive_id": archive_id, "question": question, **options})
+        request = {"archive_id": archive_id, "question": question, **options}
+        answer = self._invoke("SubmitRequestFunction", {"request": request})
         return str(answer["job_id"])
 
     def job(self, job_id: str) -> Job:

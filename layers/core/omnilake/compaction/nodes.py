@@ -71,7 +71,7 @@ def node_key(
     goal: str,
     child_keys: Sequence[str],
 ) -> str:
-    """Address of a node: hash of prompt version, provider and model, parameters, question and goal, child keys in order."""
+    """Address of a node: prompt version, provider, model, parameters, question, goal and child keys in order."""
     return _address(
         {
             "prompt": provider.prompt_version,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
+from collections import Counter
 
 from omnilake.errors import InvalidEncoding, UnsupportedDocumentType
 
@@ -17,14 +19,16 @@ _BOMS = (
 )
 _SAMPLE_BYTES = 64 * 1024
 _MAX_CONTROL_SHARE = 0.02
-_MIN_LEGACY_LETTERS = 24
-"""Fewer letters beyond ASCII say too little about which legacy encoding it is."""
+_MIN_LEGACY_BYTES = 48
+"""Fewer bytes beyond ASCII say too little about which legacy encoding it is."""
 _MAX_CHAOS = 0.02
-_MIN_COHERENCE = 0.5
+_MIN_COHERENCE = 0.4
+_LATIN_ENCODINGS = ("cp1252", "cp1250", "cp1254", "cp1257")
 
 # What never stands in text: C0 controls but for tab, line ends, form feed, escape and backspace.
 _CONTROL = re.compile(rb"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 _C1_OR_UNASSIGNED = re.compile("[\x80-\x84\x86-\x9f\ufffd\ue000-\uf8ff]")
+_MIXED_CASE = re.compile("[α-ωа-яё][Α-ΩА-ЯЁ]")  # Cyrillic and Greek read by a wrong table mix cases within words
 _VALID_MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
@@ -60,9 +64,8 @@ def decode(data: bytes, declared: str | None = None) -> str:
             try:
                 return data.decode(encoding)
             except UnicodeDecodeError as error:
-                raise InvalidEncoding(
-                    f"The text starts as {encoding.removesuffix('-sig').upper()} and is not valid at byte {error.start}."
-                ) from None
+                named = encoding.removesuffix("-sig").upper()
+                raise InvalidEncoding(f"The text begins as {named} and is not valid at byte {error.start}.") from None
     if looks_binary(data):
         raise UnsupportedDocumentType("The content is binary data of no known type.")
     if encoding16 := _unmarked_utf16(data):
@@ -114,25 +117,59 @@ def _declared(data: bytes, declared: str | None) -> str | None:
 
 
 def _legacy(data: bytes, invalid: UnicodeDecodeError) -> str | None:
-    """Text in a legacy encoding when charset-normalizer is confident of it, or None.
+    """Text in a legacy encoding when it is beyond doubt, or None.
 
     Damaged UTF-8 is told apart first: single-byte encodings accept any bytes, so that it would come out as mojibake.
+    charset-normalizer knows scripts well (Cyrillic, Greek, Japanese …) but takes French in Windows-1252 for Baltic with
+    no less confidence than the truth; so text in Latin script is accepted only when the encodings of Western, Central
+    and Northern Europe and of Turkey give the same text (German and Finnish do, French does not).
     """
     if invalid.reason == "unexpected end of data":
         return None
     high = data.translate(None, delete=bytes(range(128)))
     valid = sum(map(len, _VALID_MULTIBYTE.findall(data)))
-    if len(high) < _MIN_LEGACY_LETTERS or valid > 0.25 * len(high):
+    if valid > 0.25 * len(high):
         return None
     from charset_normalizer import from_bytes
 
     # A window around the first bytes that are not ASCII says more than the head of a long English preamble.
     start = max(0, invalid.start - _SAMPLE_BYTES // 2)
     match = from_bytes(data[start : start + _SAMPLE_BYTES]).best()
-    if match is None or match.chaos > _MAX_CHAOS or match.coherence < _MIN_COHERENCE:
+    if match is None or match.chaos > _MAX_CHAOS:
         return None
+    text = _strictly(data, match.encoding)
+    if text is None:
+        return None
+    beyond_ascii = [character for character in text[:_SAMPLE_BYTES] if character > "\x7f"]
+    letters = [character for character in beyond_ascii if character.isalpha()]
+    latin = sum("\u00c0" <= character <= "\u024f" for character in letters)
+    if latin > 0.1 * len(letters) or not letters:
+        # DOS and Macintosh letters come out as quotation marks and dashes: then nothing is certain.
+        certain = len(letters) == len(beyond_ascii) and match.coherence >= _MIN_COHERENCE and _latin_agrees(data, text)
+    else:
+        certain = len(high) >= _MIN_LEGACY_BYTES and _one_script(letters) and not _MIXED_CASE.search(text)
+    return text if certain else None
+
+
+def _latin_agrees(data: bytes, text: str) -> bool:
+    return all(_strictly(data, encoding) == text for encoding in _LATIN_ENCODINGS)
+
+
+def _one_script(letters: list[str]) -> bool:
+    """Whether nearly all letters are of one script: a wrong guess mixes scripts, or yields rare characters."""
+    script, count = Counter(_script(letter) for letter in letters).most_common(1)[0]
+    # Half-width katakana are what Cyrillic in KOI8-R looks like; nobody writes whole documents in them.
+    return script != "HALFWIDTH" and count >= 0.95 * len(letters)
+
+
+def _script(letter: str) -> str:
+    name = unicodedata.name(letter, "?").split(" ", 1)[0]
+    return "JAPANESE-OR-HAN" if name in {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"} else name
+
+
+def _strictly(data: bytes, encoding: str) -> str | None:
     try:
-        text = data.decode(match.encoding)
+        text = data.decode(encoding)
     except UnicodeDecodeError:
         return None
     return None if _C1_OR_UNASSIGNED.search(text) else text

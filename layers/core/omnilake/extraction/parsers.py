@@ -43,7 +43,7 @@ def parser_call(
         raise CorruptDocument(
             f"The {format_name} can't be read ({type(error).__name__}).", exception=type(error).__name__
         ) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort, see below
         # Parsers meet bytes that their authors never saw and fail with IndexError, KeyError, RecursionError …
         raise CorruptDocument(
             f"The parser failed on the {format_name} ({type(error).__name__}).", exception=type(error).__name__

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -113,19 +113,23 @@ def _bookmarks(reader: Any) -> dict[int, list[tuple[int, str]]]:
 
 
 def _add_page(recorder: TextRecorder, number: int, text: str, bookmarks: list[tuple[int, str]]) -> None:
-    pending = [(level, name) for level, name in bookmarks if name]
-    for paragraph in paragraphs(normalise(text)):
-        level = next((level for level, name in pending if name.casefold() == fold(paragraph).casefold()), None)
+    levels = {name.casefold(): level for level, name in reversed(bookmarks) if name}
+    for paragraph in paragraphs(normalise(text), levels.keys()):
+        # A title that comes again on the page (in a running head, in a table) is a heading once.
+        level = levels.pop(fold(paragraph).casefold(), None)
         if level is not None:
-            pending = [entry for entry in pending if entry[1].casefold() != fold(paragraph).casefold()]
             recorder.add(paragraph, SegmentKind.HEADING, level=level, page=number)
         else:
             recorder.add(paragraph, page=number)
 
 
-def paragraphs(text: str) -> Iterator[str]:
+def paragraphs(text: str, headings: Collection[str] = ()) -> Iterator[str]:
     """Paragraphs of a page whose text comes line by line: apart by an empty line, after a short line that ends a
-    sentence, before a bullet, and before and after a line that stands alone as a heading would."""
+    sentence, before a bullet, and around lines that are headings or stand alone as one would.
+
+    Args:
+        headings: known ones, case-folded.
+    """
     lines = [line.strip() for line in text.split("\n")]
     width = max(map(len, lines), default=0)
     gathered: list[str] = []
@@ -133,6 +137,8 @@ def paragraphs(text: str) -> Iterator[str]:
         ends = bool(gathered) and (
             not line
             or _BULLET.match(line) is not None
+            or fold(line).casefold() in headings
+            or fold(gathered[-1]).casefold() in headings
             or (gathered[-1].endswith((".", "!", "?", ":")) and len(gathered[-1]) < _SHORT_LINE * width)
             or (len(gathered) == 1 and _stands_alone(gathered[0], width) and line[:1].isupper())
         )

@@ -17,6 +17,7 @@ from omnilake.extraction.limits import ExtractionLimits
 from omnilake.extraction.structure import SpanRecorder, TextRecorder, fold
 from omnilake.models import ExtractedDocument, SegmentKind
 
+_VTT_TITLE = re.compile(r"WEBVTT[ \t]+(?:-[ \t]*)?(?P<title>\S[^\n]*)")
 _CUE_TIMING = re.compile(
     r"^\s*(?:(?P<h>\d{1,4}):)?(?P<m>\d{1,2}):(?P<s>\d{2})[.,](?P<ms>\d{1,3})\s*-->\s*(?:\d{1,4}:)?\d{1,2}:\d{2}[.,]\d{1,3}"
 )
@@ -52,6 +53,8 @@ class Cue:
 def read_subtitles(text: str, title: str, media_type: str, limits: ExtractionLimits) -> ExtractedDocument:
     """Document of a normalised WebVTT or SRT text.
 
+    Args:
+        title: used when the WebVTT header line holds no text of its own.
     Raises:
         CorruptDocument: it has text and no cue.
         NoTextFound: no cue holds words.
@@ -71,7 +74,8 @@ def read_subtitles(text: str, title: str, media_type: str, limits: ExtractionLim
     _add_turn(recorder, turn)
     if not any_cue and text.strip().removeprefix("WEBVTT").strip():
         raise CorruptDocument("The subtitles have no cue with a valid time.")
-    return recorder.finish(media_type, title)
+    named = _VTT_TITLE.match(text)
+    return recorder.finish(media_type, fold(named["title"]) if named else title)
 
 
 def _add_turn(recorder: TextRecorder, turn: list[Cue]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from omnilake.errors import UnsupportedDocumentType
 from omnilake.extraction.archive import ZIP_ERRORS, check_archive, open_archive
+from omnilake.extraction.detection import Format
 from omnilake.extraction.limits import ExtractionLimits
 from omnilake.extraction.parsers import parser_call
 from omnilake.extraction.structure import TextRecorder, fold
@@ -54,35 +55,21 @@ def read_docx(data: bytes, title: str, limits: ExtractionLimits) -> ExtractedDoc
     with parser_call("Word document", corrupt=ZIP_ERRORS), open_archive(data, limits) as archive:
         check_archive(archive, limits)
 
-    import docx
     from docx.opc.exceptions import OpcError
+    from docx.package import Package
     from lxml import etree
 
     with parser_call("Word document", corrupt=(OpcError, etree.LxmlError, KeyError, ValueError, *ZIP_ERRORS)):
-        if _main_type(data, limits) != _MAIN_TYPE:
+        main: Any = Package.open(BytesIO(data)).main_document_part
+        if main.content_type != _MAIN_TYPE:
             raise UnsupportedDocumentType("The Office document is a template or holds macros.")
-        document = docx.Document(BytesIO(data))
+        document = main.document
         reader = _Body(document, TextRecorder(limits))
         reader.read(document.element.body)
         for notes in _notes(document):
             reader.read(notes)
         own_title = _own_title(document)
-    return reader.recorder.finish(document_type(), own_title or reader.recorder.first_heading or title)
-
-
-def document_type() -> str:
-    """Media type of DOCX."""
-    return _MAIN_TYPE.removesuffix(".main+xml")
-
-
-def _main_type(data: bytes, limits: ExtractionLimits) -> str:
-    """Content type of the part that the package names as its document."""
-    from docx.opc.constants import RELATIONSHIP_TYPE
-    from docx.opc.pkgreader import PackageReader
-
-    package = PackageReader.from_file(BytesIO(data))
-    main = {rel.target_partname for rel in package._pkg_srels if rel.reltype == RELATIONSHIP_TYPE.OFFICE_DOCUMENT}
-    return next((kind for name, kind, *_ in package.iter_sparts() if name in main), "")
+    return reader.recorder.finish(Format.DOCX.value, own_title or reader.recorder.first_heading or title)
 
 
 def _own_title(document: Any) -> str:

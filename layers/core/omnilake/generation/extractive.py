@@ -4,17 +4,18 @@ Sentences are scored by nearness to question and goal (cosine of sentence embedd
 the title and section as context) and by centrality in the evidence, and chosen by maximal marginal relevance. On QMSum
 this family of method beats LexRank and TextRank by ROUGE; it is also the degraded mode of generative providers.
 
-The result depends on question, goal and the chunks' text alone (not on their retrieval scores), so it can be addressed by
-them.
+The result depends on question, goal and the chunks' text alone, not on their retrieval scores, so it can be addressed
+by them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omnilake import tokens
 from omnilake.embedding import EmbeddingProvider
@@ -49,7 +50,7 @@ RELATIVE_FLOOR = 0.55
 CONTEXT_CHARACTERS = 120
 """Most characters of the headings that are embedded with a sentence; the nearest ones stay."""
 
-MAX_EMBEDDED = 64
+MAX_EMBEDDED = 40
 """Most sentences that are embedded in one call; words alone choose them where there are more."""
 
 
@@ -84,7 +85,7 @@ class ExtractiveProvider:
     def extract_claims(
         self, question: str, goal: str, evidence: Sequence[Evidence], *, max_tokens: int, max_claims: int
     ) -> ClaimSet:
-        """Sentences, list items, rows and turns of the evidence that answer the question, as claims with their quote."""
+        """Sentences, list items, rows and turns of the evidence that answer the question, each with its quote."""
         candidates = [candidate for each in evidence for candidate in _candidates(each.chunk)]
         read = [question, goal, *(each.chunk.text for each in evidence)]
         return self._select(question, goal, candidates, read, max_tokens, max_claims)
@@ -113,17 +114,17 @@ class ExtractiveProvider:
         lexical = _lexical(question, goal, candidates)
         if len(candidates) > MAX_EMBEDDED:
             # A stable sort, so that among equals the earlier one stays.
-            first = np.array([words if each.prior is None else each.prior for each, words in zip(candidates, lexical, strict=True)])
+            first = _or_prior(candidates, lexical)
             keep = sorted(np.argsort(-first, kind="stable")[:MAX_EMBEDDED].tolist())
             candidates, lexical = [candidates[index] for index in keep], lexical[keep]
         vectors = self._embed([_in_context(candidate) for candidate in candidates])
         cosine = vectors @ self._query(question, goal)
         nearness = COSINE_SHARE * cosine + LEXICAL_SHARE * lexical
         if relevance.asks_quantity(question):
-            nearness = nearness + QUANTITY_SHARE * np.array([relevance.holds_quantity(each.text) for each in candidates])
+            counted = np.array([relevance.holds_quantity(each.text) for each in candidates])
+            nearness = nearness + QUANTITY_SHARE * counted
         # Scores of two rounds are measured alike; only the weights of words differ with what was read beside them.
-        priors = np.array([near if each.prior is None else each.prior for each, near in zip(candidates, nearness, strict=True)])
-        nearness = (nearness + priors) / 2
+        nearness = (nearness + _or_prior(candidates, nearness)) / 2
         score = nearness + CENTRALITY_SHARE * relevance.centrality(vectors) * np.clip(nearness, 0, None)
         floor = max(SCORE_FLOOR, RELATIVE_FLOOR * float(score.max()))
         able = np.flatnonzero(score >= floor)
@@ -216,6 +217,12 @@ def _lexical(question: str, goal: str, candidates: Sequence[_Candidate]) -> rele
     return scores
 
 
+def _or_prior(candidates: Sequence[_Candidate], scores: NDArray[Any]) -> NDArray[Any]:
+    """The score of the round before where there was one, else the given one."""
+    pairs = zip(candidates, scores, strict=True)
+    return np.array([score if each.prior is None else each.prior for each, score in pairs], dtype=np.float64)
+
+
 def _claims(
     candidates: Sequence[_Candidate], score: relevance.Vectors, order: Sequence[int], max_tokens: int, max_claims: int
 ) -> list[Claim]:
@@ -225,7 +232,9 @@ def _claims(
     for index in order:
         candidate = candidates[index]
         size = tokens.count(candidate.text)
-        if len(claims) == max_claims or size > left or any(_overlap(candidate.quotes, claim.quotes) for claim in claims):
+        if len(claims) == max_claims or size > left:
+            continue
+        if any(_overlap(candidate.quotes, claim.quotes) for claim in claims):
             continue
         claims.append(Claim(text=candidate.text, quotes=list(candidate.quotes), score=round(float(score[index]), 4)))
         left -= size

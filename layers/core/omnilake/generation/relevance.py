@@ -18,9 +18,11 @@ Vectors = NDArray[np.float32]
 
 _TOKEN = re.compile(r"[^\W_]+")
 _STOP = frozenset(
-    "a an and are as at be been but by can could did do does for from had has have how i if in into is it its may me might "
-    "must my no not of on or our shall should so some such than that the their them then there these they this those to up "
-    "us was we were what when where which while who whom whose why will with would you your".split()
+    """
+    a an and are as at be been but by can could did do does for from had has have how i if in into is it its may me
+    might must my no not of on or our shall should so some such than that the their them then there these they this
+    those to up us was we were what when where which while who whom whose why will with would you your
+    """.split()  # noqa: SIM905 - a list of words reads better as words
 )
 
 
@@ -39,8 +41,8 @@ def _stem(word: str) -> str:
 
 
 _ASKS_QUANTITY = re.compile(
-    r"\b(?:how (?:long|many|much|often|large|big|old|far|fast|late|soon|high|low)|maximum|minimum|max|min|limits?|quotas?|when|"
-    r"what (?:time|date|year|percentage|number|size|version)|which (?:date|year|number|version))\b",
+    r"\b(?:how (?:long|many|much|often|large|big|old|far|fast|late|soon|high|low)|maximum|minimum|max|min|limits?|"
+    r"quotas?|when|what (?:time|date|year|percentage|number|size|version)|which (?:date|year|number|version))\b",
     re.I,
 )
 _QUANTITY = re.compile(

@@ -53,9 +53,13 @@ _ABBREVIATION = re.compile(
 )
 _CLOSED = re.compile(r"[.!?…:;。！？][\"'”’)\]»*_`]*$")
 
-_POINTS_BACK = re.compile(r"(?:It|Its|They|Their|This|That|These|Those|He|She|His|Her|Such|Otherwise|However|In this case)\b(?!-)")
+_POINTS_BACK = re.compile(
+    r"(?:It|Its|They|Their|This|That|These|Those|He|She|His|Her|Such|Otherwise|However|In this case)\b(?!-)"
+)
 
-_REFERS = re.compile(r"(?:For (?:more|further|additional|other) (?:information|details|examples)|To learn more|See (?:also|the)?)\b", re.I)
+_REFERS = re.compile(
+    r"(?:For (?:more|further|additional|other) (?:information|details|examples)|To learn more|See (?:also|the))\b", re.I
+)
 
 # A hard-wrapped line is long enough to have been wrapped, and no longer than anybody wraps.
 _WRAP_MIN, _WRAP_MAX = 56, 110
@@ -187,12 +191,9 @@ def _block(lines: list[_Line]) -> Unit:
 
 def _parts(text: str, block: Unit) -> Iterator[Unit]:
     whole = block.end - block.start
-    if block.kind == UnitKind.HEADING or block.kind == UnitKind.ROW:
-        cuts = [block.end]
-    elif block.kind == UnitKind.TURN and whole <= MAX_TURN_CHARACTERS:
-        cuts = [block.end]
-    else:
-        cuts = _sentence_ends(text, block)
+    short_turn = block.kind == UnitKind.TURN and whole <= MAX_TURN_CHARACTERS
+    together = short_turn or block.kind in {UnitKind.HEADING, UnitKind.ROW}
+    cuts = [block.end] if together else _sentence_ends(text, block)
     start = block.start
     for end in cuts:
         for piece_start, piece_end in _capped(text, start, end):

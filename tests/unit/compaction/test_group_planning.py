@@ -22,7 +22,9 @@ def _flat(documents: list[list[int]]) -> tuple[list[int], list[str]]:
 
 
 @given(_DOCUMENTS, st.integers(1, 3_000), st.integers(1, 12))
-def test_every_item_is_in_exactly_one_group_and_order_is_kept(documents: list[list[int]], context: int, concurrency: int) -> None:
+def test_every_item_is_in_exactly_one_group_and_order_is_kept(
+    documents: list[list[int]], context: int, concurrency: int
+) -> None:
     counts, ids = _flat(documents)
     groups = plan_groups(counts, ids, context_tokens=context, concurrency=concurrency)
     assert [index for group in groups for index in range(group.start, group.end)] == list(range(len(counts)))
@@ -31,14 +33,18 @@ def test_every_item_is_in_exactly_one_group_and_order_is_kept(documents: list[li
 
 
 @given(_DOCUMENTS, st.integers(1, 3_000), st.integers(1, 12))
-def test_no_group_exceeds_the_context_unless_one_item_does(documents: list[list[int]], context: int, concurrency: int) -> None:
+def test_no_group_exceeds_the_context_unless_one_item_does(
+    documents: list[list[int]], context: int, concurrency: int
+) -> None:
     counts, ids = _flat(documents)
     for group in plan_groups(counts, ids, context_tokens=context, concurrency=concurrency):
         assert group.tokens <= context or group.end - group.start == 1
 
 
 @given(_DOCUMENTS, st.integers(400, 3_000), st.integers(1, 12))
-def test_there_are_no_more_waves_than_the_context_forces(documents: list[list[int]], context: int, concurrency: int) -> None:
+def test_there_are_no_more_waves_than_the_context_forces(
+    documents: list[list[int]], context: int, concurrency: int
+) -> None:
     counts, ids = _flat(documents)
     fewest = len(plan_groups(counts, ids, context_tokens=context, concurrency=1))
     groups = plan_groups(counts, ids, context_tokens=context, concurrency=concurrency)
@@ -46,7 +52,9 @@ def test_there_are_no_more_waves_than_the_context_forces(documents: list[list[in
 
 
 def test_one_wave_uses_the_concurrency_there_is() -> None:
-    groups = plan_groups([100] * 100, [f"d{number // 2}" for number in range(100)], context_tokens=8_000, concurrency=10)
+    groups = plan_groups(
+        [100] * 100, [f"d{number // 2}" for number in range(100)], context_tokens=8_000, concurrency=10
+    )
     assert len(groups) == 10
     assert {group.tokens for group in groups} == {1_000}
 
@@ -58,7 +66,9 @@ def test_groups_close_on_document_boundaries_where_they_fit() -> None:
 
 
 def test_the_largest_request_stays_within_one_map() -> None:
-    groups = plan_groups([500] * MAX_GROUPS, [f"d{number}" for number in range(MAX_GROUPS)], context_tokens=1, concurrency=1)
+    groups = plan_groups(
+        [500] * MAX_GROUPS, [f"d{number}" for number in range(MAX_GROUPS)], context_tokens=1, concurrency=1
+    )
     assert len(groups) == MAX_GROUPS
 
 
@@ -69,7 +79,13 @@ def test_nothing_needs_no_group() -> None:
 
 @pytest.mark.parametrize(
     ("counts", "ids", "context", "concurrency"),
-    [([1], [], 10, 1), ([1], ["d"], 0, 1), ([1], ["d"], 10, 0), ([-1], ["d"], 10, 1), ([1] * 1_001, ["d"] * 1_001, 10, 1)],
+    [
+        ([1], [], 10, 1),
+        ([1], ["d"], 0, 1),
+        ([1], ["d"], 10, 0),
+        ([-1], ["d"], 10, 1),
+        ([1] * 1_001, ["d"] * 1_001, 10, 1),
+    ],
 )
 def test_impossible_plans_are_refused(counts: list[int], ids: list[str], context: int, concurrency: int) -> None:
     with pytest.raises(ValueError, match=r"."):

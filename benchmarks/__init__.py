@@ -1,0 +1,1 @@
+"""Measurements, never tests: each prints its table and writes ``benchmarks/results/<name>.json``."""

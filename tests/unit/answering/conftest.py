@@ -1,0 +1,43 @@
+"""A deployment with an archive, an embedding provider that needs no model file, and a bus one can read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from omnilake import aws, embedding
+from omnilake.clock import now
+from omnilake.models import Archive
+from tests.unit.answering.any_answer import WordHashEmbedder
+
+
+@pytest.fixture
+def archive(stack: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
+    """The archive "docs"; its space is served by the word-hash embedder."""
+    embedder = WordHashEmbedder()
+    kinds = dict(embedding.provider._kinds)
+    embedding.register_provider("word-hash", embedding.ProviderKind(lambda _: embedder, lambda _: embedder.max_tokens))
+    monkeypatch.setattr(embedding, "default_space", lambda: embedder.space)
+    made = Archive(archive_id="docs", space=embedder.space, store_id="docs-store", created_at=now())
+    aws.table("archives_table").put(made.model_dump(mode="json"))
+    yield made
+    embedding.provider._kinds.clear()
+    embedding.provider._kinds.update(kinds)
+    embedding.provider_for.cache_clear()
+
+
+@pytest.fixture
+def published(stack: None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """(detail type, detail) of every event that was put on the bus."""
+    seen: list[tuple[str, dict[str, Any]]] = []
+    real = aws.client("events").put_events
+
+    def put_events(Entries: list[dict[str, Any]]) -> Any:  # noqa: N803 - boto3's own name
+        seen.extend((each["DetailType"], json.loads(each["Detail"])) for each in Entries)
+        return real(Entries=Entries)
+
+    monkeypatch.setattr(aws.client("events"), "put_events", put_events)
+    return seen

@@ -1,0 +1,89 @@
+"""Fuse Evidence: one ranking, or the reason why there is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from omnilake import jobs, tokens
+from omnilake.answering.fusion import NOT_SIMILAR, NOTHING_MATCHED, FailedRetriever, fuse_evidence, fused_evidence
+from omnilake.answering.parts import FUSED, PLAN, FusedEvidence, read_part, write_part
+from omnilake.errors import StageFailed
+from omnilake.models import Archive, ErrorRecord, RetrieverResult, Scores
+from omnilake.retrieval import RetrievalPlan
+from tests.unit.answering.any_answer import JOB, any_evidence, any_request
+
+TEXTS = ["A lease lasts ninety seconds.", "It is renewed twice.", "Bread is baked hot."]
+
+
+def _vector(similarity: float = 0.8) -> RetrieverResult:
+    return RetrieverResult(retriever="vector", evidence=any_evidence(TEXTS, similarity=similarity))
+
+
+def _failed(name: str) -> RetrieverResult:
+    return RetrieverResult(retriever=name, error=ErrorRecord(code="TRANSIENT", message="any"))
+
+
+def _fused(*results: RetrieverResult, limit: int = 10, floor: float = 0.35, context: int = 8_000) -> FusedEvidence:
+    return fused_evidence(results, limit=limit, min_similarity=floor, context_tokens=context)
+
+
+def test_what_was_found_is_kept_and_counted() -> None:
+    found = _fused(_vector())
+    assert len(found.evidence) == found.coverage.chunks_read == found.coverage.chunks_matched == 3
+    assert found.tokens == sum(tokens.count(text) for text in TEXTS)
+    assert found.fits
+    assert found.reasons == []
+
+
+def test_what_the_limit_leaves_out_is_counted() -> None:
+    coverage = _fused(_vector(), limit=1).coverage
+    assert coverage.chunks_matched == coverage.chunks_read + sum(coverage.chunks_dropped.values()) == 3
+
+
+def test_more_than_one_context_does_not_fit() -> None:
+    found = _fused(_vector(), context=10)
+    assert not found.fits
+    assert found.evidence
+
+
+def test_below_the_floor_there_is_no_evidence_but_a_reason_and_the_nearest() -> None:
+    found = _fused(_vector(0.2))
+    assert found.evidence == []
+    assert found.tokens == 0
+    assert found.reasons[0].startswith(NOT_SIMILAR)
+    assert [each.similarity for each in found.nearest] == [0.2, 0.199, 0.198]
+    assert sum(found.coverage.chunks_dropped.values()) == found.coverage.chunks_matched == 3
+
+
+def test_no_match_at_all_is_another_reason() -> None:
+    found = _fused(RetrieverResult(retriever="vector"), RetrieverResult(retriever="full_text"))
+    assert (found.evidence, found.reasons, found.nearest) == ([], [NOTHING_MATCHED], [])
+
+
+def test_a_failed_retriever_is_named_and_the_others_carry_on() -> None:
+    found = _fused(_vector(), _failed("full_text"))
+    assert found.coverage.retrievers == {"vector": "ok", "full_text": "TRANSIENT"}
+    assert len(found.evidence) == 3
+
+
+def test_without_any_cosine_the_floor_is_not_applied() -> None:
+    worded = [each.model_copy(update={"scores": Scores(full_text=3.0)}) for each in any_evidence(TEXTS)]
+    assert _fused(RetrieverResult(retriever="full_text", evidence=worded), _failed("vector")).evidence
+
+
+def test_all_retrievers_failing_fails_the_stage() -> None:
+    with pytest.raises(StageFailed, match=r"full_text \(TRANSIENT\), vector \(TRANSIENT\)"):
+        _fused(_failed("vector"), _failed("full_text"))
+
+
+def test_the_stage_reads_results_and_takes_the_names_of_those_that_failed(archive: Archive) -> None:
+    any_request()
+    plan = RetrievalPlan(
+        job_id=JOB, archive_id="docs", question="any", vector=[1.0], limit=5, retrievers=["full_text", "vector"]
+    )
+    write_part(JOB, PLAN, plan)
+    write_part(JOB, "evidence/vector", _vector())
+    result = fuse_evidence(JOB, [FailedRetriever(retriever="full_text", error="Lambda.Unknown")])
+    assert (result.evidence, result.fits) == (3, True)
+    assert read_part(JOB, FUSED, FusedEvidence).coverage.retrievers == {"vector": "ok", "full_text": "LAMBDA_UNKNOWN"}
+    assert jobs.get(JOB).state == "Fuse Evidence"

@@ -1,0 +1,95 @@
+"""Plan Retrieval: what is refused, and what is planned."""
+
+from __future__ import annotations
+
+import pytest
+
+from omnilake import aws, jobs, layout
+from omnilake.answering.parts import PLAN, read_part
+from omnilake.answering.planning import MAX_CANDIDATES, candidates, plan_retrieval
+from omnilake.errors import (
+    ArchiveNotFound,
+    EmptyQuestion,
+    InvalidRequest,
+    QuestionTooLong,
+    RequestError,
+    RequestNotFound,
+    StageFailed,
+)
+from omnilake.models import MAX_QUESTION_CHARACTERS, Archive, InformationRequest
+from omnilake.retrieval import RetrievalPlan
+from omnilake.settings import settings
+from tests.unit.answering.any_answer import JOB, WordHashEmbedder, any_request
+
+
+@pytest.fixture(autouse=True)
+def retrievers(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNILAKE_RETRIEVER_FUNCTIONS", '{"vector": "arn:v:live", "full_text": "arn:f:live"}')
+    settings.cache_clear()
+
+
+def test_the_plan_holds_the_questions_vector_and_the_retrievers_of_the_deployment() -> None:
+    request = any_request()
+    planned = plan_retrieval(JOB)
+    assert {(each.name, each.function) for each in planned.retrievers} == {
+        ("vector", "arn:v:live"),
+        ("full_text", "arn:f:live"),
+    }
+    plan = read_part(JOB, PLAN, RetrievalPlan)
+    assert plan.vector == pytest.approx(WordHashEmbedder().embed_query(request.question).tolist())
+    assert plan.retrievers == ["full_text", "vector"]
+    assert jobs.get(JOB).state == "Plan Retrieval"
+
+
+def test_nothing_of_the_question_is_in_what_the_state_returns() -> None:
+    any_request("Where is the very secret lease kept?")
+    assert "secret" not in plan_retrieval(JOB).model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "code"),
+    [
+        (b'{"archive_id": "docs", "question": ""}', EmptyQuestion, "QUESTION_EMPTY"),
+        (b'{"archive_id": "docs", "question": " \\n?!... "}', EmptyQuestion, "QUESTION_EMPTY"),
+        (b'{"archive_id": "docs", "question": "%s"}' % (b"x" * 50_000), QuestionTooLong, "QUESTION_TOO_LONG"),
+        (b'{"archive_id": "nowhere", "question": "What?"}', ArchiveNotFound, "ARCHIVE_NOT_FOUND"),
+        (b'{"question": "What?"}', InvalidRequest, "REQUEST_INVALID"),
+        (b'{"archive_id": "docs", "question": "What?", "max_claims": 0}', InvalidRequest, "REQUEST_INVALID"),
+        (b'{"archive_id": "docs", "question": "What?", "model": "x"}', InvalidRequest, "REQUEST_INVALID"),
+        (b'{"archive_id": "docs", "question": ["private words"]}', InvalidRequest, "REQUEST_INVALID"),
+        (b"not json", InvalidRequest, "REQUEST_INVALID"),
+    ],
+)
+def test_a_request_that_can_not_be_answered_is_refused_with_its_code(
+    body: bytes, error: type[RequestError], code: str
+) -> None:
+    any_request()
+    aws.lake().write(layout.request(JOB), body)
+    with pytest.raises(error) as refused:
+        plan_retrieval(JOB)
+    assert refused.value.code == code
+    assert "private" not in str(refused.value)
+    assert refused.value.__suppress_context__ or refused.value.__cause__ is None
+
+
+def test_the_longest_question_is_answered() -> None:
+    any_request("lease " * (MAX_QUESTION_CHARACTERS // 6))
+    assert plan_retrieval(JOB).retrievers
+
+
+def test_a_job_without_a_request_is_refused() -> None:
+    with pytest.raises(RequestNotFound):
+        plan_retrieval("answer-docs-none")
+
+
+def test_a_deployment_without_retrievers_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    any_request()
+    monkeypatch.setenv("OMNILAKE_RETRIEVER_FUNCTIONS", "{}")
+    settings.cache_clear()
+    with pytest.raises(StageFailed, match="No retriever"):
+        plan_retrieval(JOB)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(1, 50), (24, 72), (1_000, MAX_CANDIDATES)])
+def test_retrievers_are_asked_for_more_than_is_kept(limit: int, expected: int) -> None:
+    assert candidates(InformationRequest(archive_id="docs", question="?", evidence_limit=limit)) == expected

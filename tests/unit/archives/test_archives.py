@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from omnilake import archives, aws, embedding
+from omnilake.archives import create_archive, get_archive, get_store
+from omnilake.errors import ArchiveExists, ArchiveNotFound, InvalidArchive, StageFailed
+from omnilake.models import Archive, Chunk, ChunkingConfig, Store
+from omnilake.stores import table
+from omnilake.stores.commit import commit, optimise
+from omnilake.stores.search import search_full_text, search_vector
+
+pytestmark = pytest.mark.usefixtures("served")
+
+
+def stores() -> list[str]:
+    """Ids of all tables in the lake bucket."""
+    return sorted({key.split("/")[1].removesuffix(".lance") for key in aws.lake().keys("stores/")})
+
+
+def test_a_new_archive_can_be_written_to_and_searched_in_s3() -> None:
+    archive = create_archive("runbooks", "How we run things")
+    store = get_store(get_archive("runbooks"))
+    assert get_archive("runbooks") == archive
+    assert archive.space == store.space == embedding.default_space()
+    assert store.uri == f"s3://{aws.lake().bucket}/stores"
+    assert stores() == [store.store_id]
+
+    chunk = Chunk(
+        chunk_id="c", entry_id="e", version="v", ordinal=0, start=0, end=27, tokens=5, text="Restart the broken pipeline"
+    )
+    vector = np.eye(1, 384, dtype=np.float32)
+    commit(store, [table.rows([chunk], vector)])
+    optimise(store)
+    assert [hit.chunk for hit in search_full_text(store, "restarting pipelines", 3)] == [chunk]
+    [hit] = search_vector(store, vector[0].tolist(), 3)
+    assert (hit.chunk, hit.scores.vector) == (chunk, pytest.approx(1.0))
+
+
+def test_creating_the_same_archive_again_gives_the_same() -> None:
+    first = create_archive("docs", "d", {"max_tokens": 100})
+    assert create_archive("docs", "d", ChunkingConfig(max_tokens=100)) == first
+    assert len(stores()) == 1
+
+
+@pytest.mark.parametrize("other", [{"description": "other"}, {"chunking": {"max_tokens": 100}}])
+def test_another_archive_of_the_same_id_is_refused(other: dict[str, Any]) -> None:
+    first = create_archive("docs", "d")
+    with pytest.raises(ArchiveExists):
+        create_archive("docs", **{"description": "d", **other})
+    assert get_archive("docs") == first
+
+
+def test_of_two_creations_at_once_one_wins_and_no_store_is_left_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    both, create_store = threading.Barrier(2), table.create_store
+
+    def together(store: Store) -> None:
+        create_store(store)
+        both.wait(timeout=30)
+
+    monkeypatch.setattr(table, "create_store", together)
+    made: list[Archive] = []
+    threads = [threading.Thread(target=lambda: made.append(create_archive("docs"))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 2
+    assert made[0] == made[1] == get_archive("docs")
+    assert stores() == [made[0].store_id]
+    assert get_store(made[0]).archive_id == "docs"
+    index = aws.table("stores_table").query(
+        IndexName=archives.BY_ARCHIVE,
+        KeyConditionExpression="archive_id = :archive_id",
+        ExpressionAttributeValues={":archive_id": "docs"},
+    )
+    assert [item["store_id"] for item in index] == [made[0].store_id]
+
+
+@pytest.mark.parametrize("archive_id", ["", "ab", "Docs", "-docs", "a/b", "docs\n", "x" * 64, "dócs"])
+def test_an_id_that_does_not_fit_is_refused(archive_id: str) -> None:
+    with pytest.raises(InvalidArchive, match="archive_id"):
+        create_archive(archive_id)
+    assert stores() == []
+
+
+@pytest.mark.parametrize(
+    ("description", "chunking", "reason"),
+    [
+        ("x" * 1_001, None, "description"),
+        ("", {"max_tokens": 5}, "chunking.max_tokens"),
+        ("", {"max_tokens": "many"}, "chunking.max_tokens"),
+        ("", {"size": 100}, "chunking.size"),
+        ("", {"max_tokens": 239}, "too long for the embedding model"),
+        ("", {"max_tokens": 60, "overlap_tokens": 31}, "overlap"),
+    ],
+)
+def test_a_definition_that_does_not_fit_is_refused(description: str, chunking: Any, reason: str) -> None:
+    with pytest.raises(InvalidArchive, match=reason):
+        create_archive("docs", description, chunking)
+    with pytest.raises(ArchiveNotFound):
+        get_archive("docs")
+
+
+@pytest.mark.parametrize("archive_id", ["", "unknown", "../etc", "x" * 500, "\n"])
+def test_an_archive_that_is_not_there_is_not_found(archive_id: str) -> None:
+    with pytest.raises(ArchiveNotFound):
+        get_archive(archive_id)
+
+
+def test_a_store_without_record_is_an_error_of_the_system() -> None:
+    archive = create_archive("docs")
+    aws.table("stores_table").delete({"store_id": archive.store_id})
+    with pytest.raises(StageFailed, match=archive.store_id):
+        get_store(archive)

@@ -1,0 +1,146 @@
+"""Rounds of a compaction over a lake."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from omnilake import aws, jobs, layout
+from omnilake.answering.composition import compose_answer
+from omnilake.answering.fusion import fused_evidence
+from omnilake.answering.parts import COMPOSED, FUSED, ComposedClaims, FusedEvidence, read_part, write_part
+from omnilake.compaction.nodes import CompactedClaims, CompactionNode, RoundPlan
+from omnilake.compaction.stages import CLAIMS, plan_round, summarise_group
+from omnilake.errors import StageFailed
+from omnilake.models import Archive, RetrieverResult
+from omnilake.settings import settings
+from tests.unit.answering.any_answer import JOB, any_evidence, any_request
+
+CONTEXT = 100
+
+
+@pytest.fixture
+def fused(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> FusedEvidence:
+    """Evidence of three documents that far exceeds one context."""
+    monkeypatch.setenv("OMNILAKE_CONTEXT_TOKENS", str(CONTEXT))
+    monkeypatch.setenv("OMNILAKE_MAP_CONCURRENCY", "4")
+    settings.cache_clear()
+    any_request("How long does a lease last?", max_claims=5)
+    evidence = [
+        each
+        for name in ("north", "south", "west")
+        for each in any_evidence(
+            [
+                f"In the {name} a lease of worker {number} lasts {number + 2} seconds. Its bread is baked hot."
+                for number in range(24)
+            ],
+            entry_id=name,
+        )
+    ]
+    found = fused_evidence(
+        [RetrieverResult(retriever="vector", evidence=evidence)], limit=100, min_similarity=0.3, context_tokens=CONTEXT
+    )
+    assert not found.fits
+    write_part(JOB, FUSED, found)
+    return found
+
+
+def _run(lost: frozenset[tuple[int, int]] = frozenset()) -> CompactedClaims:
+    """What the state machine does; groups in ``lost`` fail."""
+    for number in range(1, 12):
+        planned = plan_round(JOB, number)
+        if planned.done:
+            return read_part(JOB, CLAIMS, CompactedClaims)
+        for group in range(1, planned.groups + 1):
+            if (number, group) not in lost:
+                summarise_group(JOB, number, group)
+    raise AssertionError("the rounds do not end")
+
+
+def test_rounds_end_with_claims_that_fit_one_context_and_keep_their_quotes(fused: FusedEvidence) -> None:
+    compacted = _run()
+    texts = {each.chunk.chunk_id: each.chunk for each in fused.evidence}
+    assert compacted.claims
+    assert compacted.groups_failed == compacted.chunks_unread == 0
+    for claim in compacted.claims:
+        for quote in claim.quotes:
+            chunk = texts[quote.chunk_id]
+            assert chunk.text[quote.start - chunk.start : quote.end - chunk.start] == quote.text
+
+
+def test_the_first_round_reads_every_chunk_once_in_reading_order(fused: FusedEvidence) -> None:
+    plan_round(JOB, 1)
+    groups = read_part(JOB, "compaction/1/plan", RoundPlan).groups
+    indices = [item.index for group in groups for item in group.items]
+    assert sorted(indices) == list(range(len(fused.evidence)))
+    read = [(fused.evidence[index].chunk.entry_id, fused.evidence[index].chunk.start) for index in indices]
+    changes = sum(one[0] != other[0] for one, other in pairwise(read))
+    assert changes == len({entry for entry, _ in read}) - 1
+    assert all(one[1] < other[1] for one, other in pairwise(read) if one[0] == other[0])
+
+
+def test_planning_and_summarising_again_change_nothing(fused: FusedEvidence) -> None:
+    plan_round(JOB, 1)
+    summarise_group(JOB, 1, 1)
+    key = layout.compaction_node(JOB, 1, 1)
+    plan, node = (
+        aws.lake().read(layout.answer_part(JOB, "compaction/1/plan")),
+        aws.lake().read_model(key, CompactionNode),
+    )
+    plan_round(JOB, 1)
+    summarise_group(JOB, 1, 1)
+    again = aws.lake().read_model(key, CompactionNode)
+    assert aws.lake().read(layout.answer_part(JOB, "compaction/1/plan")) == plan
+    assert again.model_copy(update={"ledger": node.ledger}) == node
+
+
+def test_a_nodes_address_changes_with_all_it_depends_on(fused: FusedEvidence) -> None:
+    plan_round(JOB, 1)
+
+    def key() -> str:
+        summarise_group(JOB, 1, 1)
+        return aws.lake().read_model(layout.compaction_node(JOB, 1, 1), CompactionNode).key
+
+    first = key()
+    aws.lake().write_model(layout.request(JOB), any_request("How long does a lease last?", goal="a table"))
+    assert key() != first
+
+
+def test_a_failed_group_is_counted_and_the_others_carry_on(fused: FusedEvidence) -> None:
+    compacted = _run(frozenset({(1, 2)}))
+    unread = len(read_part(JOB, "compaction/1/plan", RoundPlan).groups[1].items)
+    assert compacted.groups_failed == 1
+    assert compacted.chunks_unread == unread > 0
+    compose_answer(JOB)
+    coverage = read_part(JOB, COMPOSED, ComposedClaims).coverage
+    assert coverage.groups_failed == 1
+    assert coverage.chunks_read == len(fused.evidence) - unread
+    assert coverage.chunks_dropped == {"group_failed": unread}
+
+
+def test_a_group_lost_in_a_later_round_counts_all_chunks_below_it(fused: FusedEvidence) -> None:
+    compacted = _run(frozenset({(2, 1)}))
+    below = read_part(JOB, "compaction/2/plan", RoundPlan).groups[0].items
+    first = read_part(JOB, "compaction/1/plan", RoundPlan).groups
+    assert compacted.chunks_unread == sum(len(first[item.index - 1].items) for item in below)
+
+
+def test_all_groups_failing_fails_the_compaction(fused: FusedEvidence) -> None:
+    plan_round(JOB, 1)
+    with pytest.raises(StageFailed, match="Every group"):
+        plan_round(JOB, 2)
+
+
+def test_a_group_that_was_never_planned_is_refused(fused: FusedEvidence) -> None:
+    plan_round(JOB, 1)
+    with pytest.raises(StageFailed, match="no group 99"):
+        summarise_group(JOB, 1, 99)
+
+
+def test_the_answers_ledger_has_a_line_for_every_group(fused: FusedEvidence) -> None:
+    compacted = _run()
+    compose_answer(JOB)
+    ledger = read_part(JOB, COMPOSED, ComposedClaims).ledger
+    assert len(ledger) == compacted.groups + 1
+    assert jobs.get(JOB).progress["round"] == compacted.rounds

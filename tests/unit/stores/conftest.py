@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from omnilake.models import Store
+from stores.any_store import any_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store in a directory."""
+    return any_store(tmp_path / "stores")

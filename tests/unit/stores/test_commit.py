@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from omnilake.errors import IncompleteIndexing, TransientError
+from omnilake.models import Chunk, Store
+from omnilake.stores import commit as committing
+from omnilake.stores.commit import commit, needs_optimising, optimise, remove_versions
+from omnilake.stores.search import search_full_text
+from omnilake.stores.table import create_store, drop_store, open_store, rows
+from stores.any_store import any_chunks, any_store, vectors_for
+
+
+def batch(chunks: list[Chunk]) -> pa.Table:
+    return rows(chunks, vectors_for(chunks))
+
+
+def ids(store: Store) -> list[str]:
+    return sorted(open_store(store).search().select(["chunk_id"]).limit(10_000).to_arrow()["chunk_id"].to_pylist())
+
+
+def ids_of(*groups: list[Chunk]) -> list[str]:
+    return sorted(chunk.chunk_id for group in groups for chunk in group)
+
+
+def test_many_batches_are_one_commit(store: Store) -> None:
+    before = open_store(store).version
+    groups = [any_chunks(f"e{number}") for number in range(10)]
+    done = commit(store, [batch(group) for group in groups])
+    assert ids(store) == ids_of(*groups)
+    assert done.chunk_ids == set(ids_of(*groups))
+    assert done.store_version == open_store(store).version == before + 1
+
+
+def test_the_same_commit_again_leaves_the_same_store(store: Store) -> None:
+    chunks = any_chunks("e1")
+    first = commit(store, [batch(chunks)])
+    assert commit(store, [batch(chunks)]) == first
+    assert commit(store, [batch(chunks), batch(chunks)]) == first
+    assert ids(store) == ids_of(chunks)
+
+
+def test_a_chunk_that_comes_twice_at_once_is_one_row(store: Store) -> None:
+    chunks = any_chunks("e1")
+    commit(store, [batch(chunks), batch(chunks)])
+    assert ids(store) == ids_of(chunks)
+
+
+def test_a_half_known_batch_is_completed(store: Store) -> None:
+    chunks = any_chunks("e1", count=5)
+    open_store(store).add(batch(chunks[:2]))  # what a killed committer may have left
+    commit(store, [batch(chunks)])
+    assert ids(store) == ids_of(chunks)
+
+
+def test_a_new_version_takes_the_place_of_older_ones(store: Store) -> None:
+    other, new = any_chunks("other"), any_chunks("e1", "v2", count=2)
+    commit(store, [batch(any_chunks("e1", "v1")), batch(other)])
+    commit(store, [batch(new)])
+    assert ids(store) == ids_of(other, new)
+
+
+def test_an_older_version_that_comes_late_stays_out(store: Store) -> None:
+    new = any_chunks("e1", "v2")
+    commit(store, [batch(new)])
+    done = commit(store, [batch(any_chunks("e1", "v1"))])
+    assert done.chunk_ids == frozenset()
+    assert ids(store) == ids_of(new)
+
+
+def test_two_versions_in_one_commit_leave_the_newer(store: Store) -> None:
+    new = any_chunks("e1", "v2")
+    commit(store, [batch(new), batch(any_chunks("e1", "v1"))])
+    assert ids(store) == ids_of(new)
+
+
+def test_what_an_attempt_with_other_chunks_left_of_a_version_is_removed(store: Store) -> None:
+    commit(store, [batch(any_chunks("e1", "v1", word="before"))])
+    after = any_chunks("e1", "v1", word="after")
+    commit(store, [batch(after)])
+    assert ids(store) == ids_of(after)
+
+
+def test_versions_can_be_removed_again_and_again(store: Store) -> None:
+    kept = any_chunks("it's", "v1")
+    commit(store, [batch(kept), batch(any_chunks("e2", "v'1"))])
+    remove_versions(store, [("e2", "v'1"), ("it's", "v0"), ("unknown", "v1")])
+    version = open_store(store).version
+    remove_versions(store, [("e2", "v'1")])
+    assert ids(store) == ids_of(kept)
+    assert open_store(store).version == version
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["v1", "v2", "v3"])), min_size=1, max_size=3),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_any_order_of_deliveries_ends_with_the_newest_versions(
+    tmp_path_factory: pytest.TempPathFactory, deliveries: list[list[tuple[str, str]]]
+) -> None:
+    store = any_store(tmp_path_factory.mktemp("store"))
+    newest: dict[str, str] = {}
+    for delivery in deliveries:
+        commit(store, [batch(any_chunks(entry_id, version, count=2)) for entry_id, version in delivery])
+        for entry_id, version in delivery:
+            newest[entry_id] = max(newest.get(entry_id, ""), version)
+    assert ids(store) == ids_of(*(any_chunks(entry_id, version, count=2) for entry_id, version in newest.items()))
+
+
+def test_rows_that_are_missing_after_the_commit_are_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    upsert = committing._upsert
+    monkeypatch.setattr(committing, "_upsert", lambda table, missing: upsert(table, missing.slice(1)))
+    with pytest.raises(IncompleteIndexing, match="has 2 rows for 3 chunks"):
+        commit(store, [batch(any_chunks("e1"))])
+
+
+def test_rows_that_are_doubled_are_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committing, "_upsert", lambda table, missing: table.add(pa.concat_tables([missing, missing])))
+    with pytest.raises(IncompleteIndexing, match="has 6 rows for 3 chunks"):
+        commit(store, [batch(any_chunks("e1"))])
+
+
+def test_a_commit_that_meets_another_is_tried_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    upsert, calls = committing._upsert, []
+
+    def conflicting(table: Any, missing: pa.Table) -> object:
+        calls.append(missing.num_rows)
+        if len(calls) < 3:
+            raise RuntimeError("lance error: Retryable commit conflict for version 7")
+        return upsert(table, missing)
+
+    monkeypatch.setattr(committing, "_upsert", conflicting)
+    monkeypatch.setattr(committing.time, "sleep", lambda _: None)
+    commit(store, [batch(any_chunks("e1"))])
+    assert calls == [3, 3, 3]
+    assert len(ids(store)) == 3
+
+
+def test_conflicts_without_end_are_left_to_the_queue(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def conflicting(*_: object) -> object:
+        raise RuntimeError("Commit conflict")
+
+    monkeypatch.setattr(committing, "_upsert", conflicting)
+    monkeypatch.setattr(committing.time, "sleep", lambda _: None)
+    with pytest.raises(TransientError):
+        commit(store, [batch(any_chunks("e1"))])
+
+
+def test_other_failures_are_not_tried_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def broken(*_: object) -> object:
+        calls.append(1)
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(committing, "_upsert", broken)
+    with pytest.raises(OSError, match="no space left"):
+        commit(store, [batch(any_chunks("e1"))])
+    assert len(calls) == 1
+
+
+_WRITER = """
+import sys
+from omnilake.models import Store
+from omnilake.stores.commit import commit
+from omnilake.stores.table import rows
+from stores.any_store import any_chunks, vectors_for
+store = Store.model_validate_json(sys.argv[1])
+for number in range(4):
+    chunks = any_chunks(f"{sys.argv[2]}-{number}") + any_chunks(f"shared-{number}")
+    commit(store, [rows(chunks, vectors_for(chunks))])
+"""
+
+
+def test_two_committers_at_once_lose_and_double_nothing(store: Store) -> None:
+    root = Path(__file__).resolve().parents[3]
+    path = f"{root / 'layers' / 'core'}:{root / 'tests' / 'unit'}"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", _WRITER, store.model_dump_json(), name], env={"PYTHONPATH": path})
+        for name in ("left", "right")
+    ]
+    assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
+    names = [f"{name}-{number}" for name in ("left", "right", "shared") for number in range(4)]
+    assert ids(store) == ids_of(*(any_chunks(name) for name in names))
+
+
+def test_a_store_is_optimised_when_rows_are_not_indexed(store: Store) -> None:
+    assert not needs_optimising(store)
+    commit(store, [batch(any_chunks("e1", count=20))])
+    assert needs_optimising(store)
+    before = [hit.chunk.chunk_id for hit in search_full_text(store, "word7", 3)]
+    optimise(store)
+    assert not needs_optimising(store)
+    assert [hit.chunk.chunk_id for hit in search_full_text(store, "word7", 3)] == before == ["e1-v1-word-7"]
+    commit(store, [batch(any_chunks("e2", count=1))])
+    assert not needs_optimising(store)  # one row in 21
+
+
+def test_a_store_is_optimised_when_it_has_many_fragments(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committing, "UNINDEXED_LIMIT", 1.0)
+    monkeypatch.setattr(committing, "FRAGMENTS_LIMIT", 2)
+    commit(store, [batch(any_chunks("e1"))])
+    commit(store, [batch(any_chunks("e2"))])
+    assert not needs_optimising(store)
+    commit(store, [batch(any_chunks("e3"))])
+    assert needs_optimising(store)
+    optimise(store)
+    assert not needs_optimising(store)
+    assert len(ids(store)) == 9
+
+
+def test_creating_a_store_again_keeps_its_rows(store: Store) -> None:
+    chunks = any_chunks("e1")
+    commit(store, [batch(chunks)])
+    create_store(store)
+    assert ids(store) == ids_of(chunks)
+
+
+def test_a_store_can_be_dropped_again_and_again(store: Store) -> None:
+    drop_store(store)
+    drop_store(store)
+    with pytest.raises(ValueError, match="was not found"):
+        open_store(store)

@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from botocore.exceptions import ClientError
+
+from omnilake import aws, jobs, layout
+from omnilake.errors import TransientError
+from omnilake.models import Archive, Chunk, JobKind, Store
+from omnilake.stores import indexing
+from omnilake.stores.indexing import index_messages
+from omnilake.stores.table import open_store
+from stores.any_store import any_chunks, any_store, vectors_for
+
+
+class StepFunctions:
+    """Takes the answers to task tokens."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, dict[str, Any]] = {}
+        self.refuses: dict[str, str] = {}  # token → error code
+
+    def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803 (boto3's names)
+        self._take(taskToken, json.loads(output))
+
+    def send_task_failure(self, *, taskToken: str, error: str, cause: str) -> None:  # noqa: N803
+        self._take(taskToken, {"error": error, "cause": json.loads(cause)})
+
+    def _take(self, token: str, answer: dict[str, Any]) -> None:
+        if token in self.refuses:
+            raise ClientError({"Error": {"Code": self.refuses[token]}}, "SendTaskSuccess")
+        assert token not in self.answers
+        self.answers[token] = answer
+
+
+@pytest.fixture
+def machine(stack: None, monkeypatch: pytest.MonkeyPatch) -> StepFunctions:
+    double, client = StepFunctions(), aws.client
+    monkeypatch.setattr(aws, "client", lambda name: double if name == "stepfunctions" else client(name))
+    return double
+
+
+@pytest.fixture
+def docs(machine: StepFunctions, tmp_path: Path) -> Store:
+    return registered(any_store(tmp_path / "stores"))
+
+
+def registered(store: Store) -> Store:
+    archive = Archive(
+        archive_id=store.archive_id, space=store.space, store_id=store.store_id, created_at="2026-01-01T00:00:00.000Z"
+    )
+    aws.table("archives_table").put(archive.model_dump(mode="json"))
+    aws.table("stores_table").put(store.model_dump(mode="json"))
+    return store
+
+
+def staged(job_id: str, *batches: list[Chunk], archive_id: str = "docs") -> dict[str, Any]:
+    """A message whose chunks and vectors lie in the lake."""
+    jobs.create(job_id, JobKind.INGEST_DOCUMENT, archive_id)
+    for number, chunks in enumerate(batches):
+        aws.lake().write_models(layout.embed_batch(job_id, number), chunks)
+        write_vectors(job_id, number, vectors_for(chunks))
+    return {
+        "job_id": job_id, "archive_id": archive_id, "embed_batches": len(batches), "task_token": f"token of {job_id}",
+    }  # fmt: skip
+
+
+def write_vectors(job_id: str, number: int, vectors: np.ndarray) -> None:
+    data = io.BytesIO()
+    np.save(data, vectors)
+    aws.lake().write(layout.embed_vectors(job_id, number), data.getvalue())
+
+
+def deliver(*messages: dict[str, Any] | str) -> list[str]:
+    """Positions of the messages that go back to the queue."""
+    records = [
+        {"messageId": str(number), "body": message if isinstance(message, str) else json.dumps(message)}
+        for number, message in enumerate(messages)
+    ]
+    return [item.itemIdentifier for item in index_messages({"Records": records}).batchItemFailures]
+
+
+def ids(store: Store) -> list[str]:
+    return sorted(open_store(store).search().select(["chunk_id"]).limit(10_000).to_arrow()["chunk_id"].to_pylist())
+
+
+def ids_of(*groups: list[Chunk]) -> list[str]:
+    return sorted(chunk.chunk_id for group in groups for chunk in group)
+
+
+def test_ten_messages_are_one_commit_and_each_execution_is_answered(
+    docs: Store, machine: StepFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "needs_optimising", lambda _: False)
+    before = open_store(docs).version
+    groups = [any_chunks(f"e{number}", count=number + 1) for number in range(10)]
+    assert deliver(*(staged(f"job-{number}", group) for number, group in enumerate(groups))) == []
+    assert open_store(docs).version == before + 1
+    assert ids(docs) == ids_of(*groups)
+    assert machine.answers == {
+        f"token of job-{number}": {"rows": number + 1, "store_version": before + 1} for number in range(10)
+    }
+    assert jobs.get("job-4").state == "Index Chunks"
+    assert jobs.get("job-4").progress["indexed"] == 5
+
+
+def test_all_embedding_batches_of_a_message_are_indexed(docs: Store, machine: StepFunctions) -> None:
+    chunks = any_chunks("e1", count=30)
+    assert deliver(staged("job-1", chunks[:10], chunks[10:20], chunks[20:])) == []
+    assert ids(docs) == ids_of(chunks)
+    assert machine.answers["token of job-1"]["rows"] == 30
+
+
+def test_large_messages_are_committed_as_they_come(
+    docs: Store, machine: StepFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "MIN_COMMIT_ROWS", 3)
+    monkeypatch.setattr(indexing, "needs_optimising", lambda _: False)
+    before = open_store(docs).version
+    assert deliver(staged("job-1", any_chunks("e1")), staged("job-2", any_chunks("e2")), staged("job-3", any_chunks("e3"))) == []
+    assert open_store(docs).version == before + 3
+    assert len(machine.answers) == 3
+
+
+def test_redelivered_messages_leave_the_same_rows(docs: Store, machine: StepFunctions) -> None:
+    message = staged("job-1", any_chunks("e1"))
+    assert deliver(message) == []
+    first = machine.answers.pop("token of job-1")
+    version = open_store(docs).version
+    assert deliver(message) == []
+    assert machine.answers["token of job-1"]["rows"] == first["rows"] == 3
+    assert open_store(docs).version == version
+    assert ids(docs) == ids_of(any_chunks("e1"))
+
+
+def _nan(job_id: str) -> None:
+    write_vectors(job_id, 0, np.full((3, 4), np.nan, dtype=np.float32))
+
+
+def _too_few(job_id: str) -> None:
+    write_vectors(job_id, 0, vectors_for(any_chunks("bad"))[:2])
+
+
+def _no_array(job_id: str) -> None:
+    aws.lake().write(layout.embed_vectors(job_id, 0), b"\x93NUMPY")
+
+
+def _pickle(job_id: str) -> None:
+    data = io.BytesIO()
+    np.save(data, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    aws.lake().write(layout.embed_vectors(job_id, 0), data.getvalue())
+
+
+def _no_gzip(job_id: str) -> None:
+    aws.lake().write(layout.embed_batch(job_id, 0), b"{}")
+
+
+def _cut_gzip(job_id: str) -> None:
+    whole = aws.lake().read(layout.embed_batch(job_id, 0))
+    aws.lake().write(layout.embed_batch(job_id, 0), whole[:-20])
+
+
+def _missing(job_id: str) -> None:
+    aws.client("s3").delete_object(Bucket=aws.lake().bucket, Key=layout.embed_vectors(job_id, 0))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (_nan, "EmbeddingRejected"),
+        (_too_few, "EmbeddingRejected"),
+        (_no_array, "StageFailed"),
+        (_pickle, "StageFailed"),
+        (_no_gzip, "StageFailed"),
+        (_cut_gzip, "StageFailed"),
+        (_missing, "StageFailed"),
+    ],
+)
+def test_bad_staged_data_fails_its_own_execution_only(
+    docs: Store, machine: StepFunctions, spoil: Any, error: str
+) -> None:
+    good, bad = staged("job-good", any_chunks("good")), staged("job-bad", any_chunks("bad"))
+    spoil("job-bad")
+    assert deliver(bad, good) == []
+    assert machine.answers["token of job-bad"]["error"] == error
+    assert machine.answers["token of job-bad"]["cause"]["errorType"] == error
+    assert machine.answers["token of job-good"]["rows"] == 3
+    assert ids(docs) == ids_of(any_chunks("good"))
+
+
+@pytest.mark.parametrize("code", ["TaskTimedOut", "InvalidToken", "TaskDoesNotExist"])
+def test_an_execution_that_waits_no_longer_is_no_error(docs: Store, machine: StepFunctions, code: str) -> None:
+    machine.refuses["token of job-1"] = code
+    assert deliver(staged("job-1", any_chunks("e1")), staged("job-2", any_chunks("e2"))) == []
+    assert set(machine.answers) == {"token of job-2"}
+
+
+def test_messages_that_were_not_answered_go_back_to_the_queue(docs: Store, machine: StepFunctions) -> None:
+    machine.refuses["token of job-2"] = "ThrottlingException"
+    messages = [staged(f"job-{number}", any_chunks(f"e{number}")) for number in (1, 2, 3)]
+    assert deliver(*messages) == ["1", "2"]
+    machine.refuses.clear()
+    assert deliver(*messages[1:]) == []
+    assert {token: answer["rows"] for token, answer in machine.answers.items()} == {
+        "token of job-1": 3, "token of job-2": 3, "token of job-3": 3,
+    }  # fmt: skip
+    assert len(ids(docs)) == 9
+
+
+@pytest.mark.parametrize("error", [TransientError("again"), RuntimeError("lance"), OSError("disk"), ValueError("lance")])
+def test_a_store_that_fails_gives_its_messages_back_and_leaves_other_stores_alone(
+    docs: Store, machine: StepFunctions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    other = registered(any_store(tmp_path / "stores", "wiki-1").model_copy(update={"archive_id": "wiki"}))
+    commit = indexing.commit
+
+    def failing(store: Store, batches: Any) -> Any:
+        if store.store_id == docs.store_id:
+            raise error
+        return commit(store, batches)
+
+    monkeypatch.setattr(indexing, "commit", failing)
+    returned = deliver(
+        staged("job-1", any_chunks("e1")), staged("job-2", any_chunks("e2"), archive_id="wiki"), staged("job-3", any_chunks("e3"))
+    )
+    assert returned == ["0", "2"]
+    assert set(machine.answers) == {"token of job-2"}
+    assert ids(other) == ids_of(any_chunks("e2"))
+
+
+def test_an_unknown_archive_fails_the_execution(docs: Store, machine: StepFunctions) -> None:
+    assert deliver(staged("job-1", any_chunks("e1"), archive_id="gone")) == []
+    assert machine.answers["token of job-1"]["error"] == "ArchiveNotFound"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "junk", "[]", '{"job_id": "job-1"}', '{"job_id": "job-1", "archive_id": "docs", "embed_batches": 1}'],
+)
+def test_a_message_that_names_nobody_to_answer_goes_to_the_dead_letter_queue(
+    docs: Store, machine: StepFunctions, body: str
+) -> None:
+    assert deliver(body, staged("job-2", any_chunks("e2"))) == ["0"]
+    assert set(machine.answers) == {"token of job-2"}
+
+
+def test_a_purge_takes_out_what_came_before_it(docs: Store, machine: StepFunctions) -> None:
+    purge = {"job_id": "job-1", "archive_id": "docs", "purge": [{"entry_id": "e1", "version": "v1"}]}
+    assert deliver(staged("job-1", any_chunks("e1")), purge, staged("job-2", any_chunks("e2"))) == []
+    assert ids(docs) == ids_of(any_chunks("e2"))
+    assert deliver(purge) == []
+    assert deliver({**purge, "archive_id": "gone"}) == []
+
+
+def test_a_store_that_can_not_be_optimised_has_its_rows_all_the_same(
+    docs: Store, machine: StepFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: Store) -> None:
+        raise RuntimeError("lance: compaction failed")
+
+    monkeypatch.setattr(indexing, "optimise", failing)
+    assert deliver(staged("job-1", any_chunks("e1"))) == []
+    assert machine.answers["token of job-1"]["rows"] == 3
+
+
+def test_a_message_without_batches_is_answered(docs: Store, machine: StepFunctions) -> None:
+    assert deliver(staged("job-1")) == []
+    assert machine.answers["token of job-1"]["rows"] == 0

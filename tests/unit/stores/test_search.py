@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from omnilake.models import Store
+from omnilake.stores.commit import commit, optimise
+from omnilake.stores.search import search_full_text, search_vector
+from omnilake.stores.table import rows
+from stores.any_store import any_chunks, vectors_for
+
+CHUNKS = any_chunks("e1", count=30)
+VECTORS = vectors_for(CHUNKS)
+QUESTION = np.array([0.5, 0.5, 0.5, 0.5], dtype=np.float32)
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    commit(store, [rows(CHUNKS, VECTORS)])
+    return store
+
+
+def test_vector_search_compares_every_row(filled: Store) -> None:
+    found = search_vector(filled, QUESTION.tolist(), 7)
+    cosines = VECTORS @ QUESTION
+    best = np.argsort(-cosines)[:7]
+    assert [hit.chunk for hit in found] == [CHUNKS[position] for position in best]
+    assert [hit.scores.vector for hit in found] == pytest.approx(cosines[best].tolist(), abs=1e-6)
+    assert all(hit.scores.full_text is None for hit in found)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_full_text_search_finds_words_before_and_after_they_are_indexed(filled: Store, indexed: bool) -> None:
+    if indexed:
+        optimise(filled)
+    [hit] = search_full_text(filled, "Where is WORD17?", 5)[:1]
+    assert hit.chunk == CHUNKS[17]
+    assert hit.scores.full_text is not None
+    assert hit.scores.full_text > 0
+    assert hit.scores.vector is None
+
+
+def test_words_of_the_title_count(store: Store) -> None:
+    chunks = [chunk.model_copy(update={"title": f"Chapter {chunk.ordinal}"}) for chunk in any_chunks("e1", count=3)]
+    commit(store, [rows(chunks, vectors_for(chunks))])
+    assert search_full_text(store, "chapter 2", 3)[0].chunk == chunks[2]
+
+
+def test_words_are_found_in_their_other_forms(store: Store) -> None:
+    chunks = any_chunks("e1", count=2)
+    chunks[1] = chunks[1].model_copy(update={"text": "Executions were retried in Zürich"})
+    commit(store, [rows(chunks, vectors_for(chunks))])
+    assert [hit.chunk for hit in search_full_text(store, "retry executing zurich", 3)] == [chunks[1]]
+
+
+def test_hits_of_full_text_get_their_similarity_when_the_question_is_given_as_vector(filled: Store) -> None:
+    found = search_full_text(filled, "word3 stands", 30, QUESTION.tolist())
+    cosines = {chunk.chunk_id: float(cosine) for chunk, cosine in zip(CHUNKS, VECTORS @ QUESTION, strict=True)}
+    assert len(found) == 30
+    assert [hit.scores.vector for hit in found] == pytest.approx([cosines[hit.chunk.chunk_id] for hit in found], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ['"word3', "word3) OR (", "text:word3", "word3 AND NOT word3", "+word3 -stands", "word3*^2~1", "'; DROP TABLE", "\\word3 {}[]"],
+)
+def test_a_question_is_words_not_syntax(filled: Store, question: str) -> None:
+    plain = " ".join("".join(letter if letter.isalnum() else " " for letter in question).split())
+    assert search_full_text(filled, question, 40) == search_full_text(filled, plain, 40)
+
+
+@pytest.mark.parametrize("question", ["", "???", "\x00", " \n", "x" * 8_000])
+def test_a_question_without_known_words_finds_nothing(filled: Store, question: str) -> None:
+    assert search_full_text(filled, question, 5) == []
+
+
+def test_an_empty_store_holds_nothing(store: Store) -> None:
+    assert search_vector(store, QUESTION.tolist(), 5) == []
+    assert search_full_text(store, "word", 5) == []
+    assert search_full_text(store, "word", 5, QUESTION.tolist()) == []
+
+
+def test_a_handle_that_is_kept_sees_later_commits(filled: Store) -> None:
+    assert search_full_text(filled, "later0", 5) == []
+    chunks = any_chunks("e2", word="later")
+    commit(filled, [rows(chunks, vectors_for(chunks))])
+    assert search_full_text(filled, "later0", 5)[0].chunk == chunks[0]
