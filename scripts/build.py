@@ -26,6 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", choices=sorted(PLATFORMS), default="arm64")
     parser.add_argument("--runtime", default="python3.13", help="Lambda runtime, python3.12 or newer")
+    parser.add_argument("--build-dir", type=Path, default=ROOT / ".aws-sam" / "build")
     arguments = parser.parse_args()
     version = arguments.runtime.removeprefix("python")
     host, uv = detect_host(), find_uv()
@@ -34,7 +35,10 @@ def main() -> int:
         sam.make(uv, find_project().home / "logs" / "venv-sam.log")
     parameters = [f"PythonRuntime={arguments.runtime}", f"Architecture={arguments.arch}"]
     built = subprocess.run(
-        [str(sam.path / "bin" / "sam"), "build", "--parallel", "--parameter-overrides", *parameters],
+        [
+            *(str(sam.path / "bin" / "sam"), "build", "--parallel", "--build-dir", str(arguments.build_dir)),
+            *("--parameter-overrides", *parameters),
+        ],
         cwd=ROOT,
         env=os.environ
         | {
@@ -48,7 +52,8 @@ def main() -> int:
     )
     if built.returncode != 0:
         return built.returncode
-    check = ["scripts/check_sizes.py", "--architecture", arguments.arch, "--python", version]
+    template = str(arguments.build_dir / "template.yaml")
+    check = ["scripts/check_sizes.py", template, "--architecture", arguments.arch, "--python", version]
     sized = subprocess.run([sys.executable, *check], cwd=ROOT, check=False)
     if sized.returncode == 0:
         print(f"Deploy it with: sam deploy --parameter-overrides {' '.join(parameters)}")

@@ -15,12 +15,14 @@ import argparse
 import asyncio
 import contextlib
 import hashlib
+import io
 import ipaddress
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import urllib.error
@@ -40,7 +42,9 @@ from omnilake_local.cloud import cloud_environment
 from omnilake_local.deployment import client
 from omnilake_local.environments import environment, find_uv
 from omnilake_local.errors import LocalCloudError
+from omnilake_local.fingerprint import tree_hash
 from omnilake_local.host import Host, detect_host
+from omnilake_local.locking import lock
 from omnilake_local.paths import PACKAGE, Project, find_project, find_state_dir
 from omnilake_local.progress import StepPrinter
 from omnilake_local.samconfig import read_samconfig
@@ -61,7 +65,7 @@ The image was a stand-in made of this machine's Python, not AWS's. This run does
 with Amazon Linux's system libraries, with AWS's build and patch level of Python, or with the boto3 that AWS ships."""
 CAVEAT = """\
 With any image it does not prove IAM permissions, memory limits under load, or the behaviour of AWS's own endpoints:
-the containers talked to the embedded cloud."""
+the containers talked to the embedded cloud. The layers were copied to /opt of the images by this script, not by SAM."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,55 @@ def _content_tag(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
+def layered_image(engine: Engine, build: Path, layers: tuple[str, ...]) -> str:
+    """The function image with built layers at ``/opt``, later ones over earlier ones, as Lambda mounts them.
+
+    ``sam local invoke`` would do the same for layers of the template, but anew for each invocation, which takes longer
+    than all the rest; this image is made once per content.
+
+    Raises:
+        LocalCloudError: it could not be built.
+    """
+    tag = _content_tag(engine.image, tree_hash(build, layers, ignored=frozenset()))
+    image = f"omnilake/functions-{'-'.join(layers).lower() or 'plain'}:{tag}"
+    if docker(engine.docker_host, "image", "inspect", image).returncode == 0:
+        return image
+    dockerfile = "\n".join([f"FROM {engine.image}", *(f"COPY {layer}/ /opt/" for layer in layers)]).encode()
+    process = subprocess.Popen(
+        ["docker", "build", "--quiet", "--tag", image, "-"],
+        env={**_docker_env(engine.docker_host), "DOCKER_BUILDKIT": "0"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None  # noqa: S101 - stdin=PIPE
+    with (
+        contextlib.suppress(BrokenPipeError),
+        process.stdin as stdin,
+        tarfile.open(fileobj=stdin, mode="w|") as context,
+    ):
+        member = tarfile.TarInfo("Dockerfile")
+        member.size = len(dockerfile)
+        context.addfile(member, io.BytesIO(dockerfile))
+        for layer in layers:
+            context.add(build / layer, arcname=layer)
+    assert process.stderr is not None  # noqa: S101 - stderr=PIPE
+    said = process.stderr.read().decode("utf-8", "replace")
+    if process.wait() != 0:
+        raise LocalCloudError(f"The image with layers {', '.join(layers)} could not be built: {_end(said)}")
+    return image
+
+
+def function_layers(template: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Logical ids of each function's layers, those of Globals first, as SAM merges them."""
+    common = template.get("Globals", {}).get("Function", {}).get("Layers", [])
+    return {
+        name: tuple(layer["Ref"] for layer in [*common, *resource["Properties"].get("Layers", [])])
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
 def bridge_address(engine_host: str | None) -> str:
     """Address of this machine on the engine's default network, as containers see it.
 
@@ -217,7 +270,9 @@ def _forward_to(port: int) -> Any:
             writer.close()
             return
         try:
-            await asyncio.gather(copy(reader, upstream_writer), copy(upstream_reader, writer))
+            # A cancelled connection ends here: asyncio's streams report a task that ends as cancelled as an error.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(copy(reader, upstream_writer), copy(upstream_reader, writer))
         finally:
             upstream_writer.close()
             writer.close()
@@ -236,19 +291,29 @@ def deployed_environments(endpoint_url: str, stack_name: str) -> dict[str, dict[
     return found
 
 
+def built_template(project: Project) -> dict[str, Any]:
+    """The template as ``sam build`` left it."""
+    return dict(yaml.safe_load(project.built_template.read_text(encoding="utf-8")))
+
+
 def write_inputs(project: Project, environments: dict[str, dict[str, str]], endpoint_url: str) -> tuple[Path, Path]:
     """Template and environment file for ``sam local``, beside the built template.
 
     ``sam local`` passes only variables that the template declares, so the endpoint is declared in a copy of it.
+    Layers are left out of the copy: they are in the functions' images.
     """
     endpoint = {
         name: value
         for name, value in cloud_environment(endpoint_url).items()
         if name in ("AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP", "AWS_EC2_METADATA_DISABLED")
     }
-    template = yaml.safe_load(project.built_template.read_text(encoding="utf-8"))
+    template = built_template(project)
     declared = template.setdefault("Globals", {}).setdefault("Function", {}).setdefault("Environment", {})
     declared.setdefault("Variables", {}).update(endpoint)
+    template["Globals"]["Function"].pop("Layers", None)
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"].pop("Layers", None)
     template_file = project.build / "template.containers.yaml"
     template_file.write_text(yaml.safe_dump(template, sort_keys=False), encoding="utf-8")
     environment_file = project.build / "environment.containers.json"
@@ -262,7 +327,9 @@ class Invoker:
     """Runs ``sam local invoke``."""
 
     sam: Path
-    engine: Engine
+    docker_host: str | None
+    images: dict[str, str]
+    """Image of each function, by logical id."""
     template: Path
     environment_file: Path
     parameters: dict[str, str]
@@ -280,15 +347,15 @@ class Invoker:
             "--template-file", self.template,
             "--env-vars", self.environment_file,
             "--region", self.region,
-            "--invoke-image", self.engine.image,
+            "--invoke-image", self.images[function],
             "--skip-pull-image",
             "--parameter-overrides", *(f"{name}={value}" for name, value in self.parameters.items()),
         ]  # fmt: skip
         # No AWS settings: SAM would ask STS whose account it is.
         env = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
         env |= {"SAM_CLI_TELEMETRY": "0"}
-        if self.engine.docker_host:
-            env["DOCKER_HOST"] = self.engine.docker_host
+        if self.docker_host:
+            env["DOCKER_HOST"] = self.docker_host
         try:
             done = subprocess.run(
                 command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=INVOKE_TIMEOUT, check=False
@@ -341,18 +408,25 @@ def run(cases: list[Case], events: Path, console: Console) -> int:
     server = lifecycle.up(project, find_state_dir(), progress=progress)
     config = read_samconfig(project.samconfig)
     with ExitStack() as stack:
+        stack.enter_context(lock(project.build_lock, lambda: progress.note("A build runs: waiting for it.")))
         with progress.step("Seed"):
             seed(server, events)
         with progress.step("Docker engine"):
             engine_host = stack.enter_context(docker_engine(project))
         with progress.step("Function image"):
             engine = function_image(engine_host, host)
+        layers = function_layers(built_template(project))
+        unknown = sorted({case.function for case in cases} - set(layers))
+        if unknown:
+            raise LocalCloudError(f"The template has no function {', '.join(unknown)}.", action="Rename its events.")
+        with progress.step("Images with layers"):
+            images = {name: layered_image(engine, project.build, layers[name]) for name in {c.function for c in cases}}
         url = stack.enter_context(reachable_from_containers(engine_host, server.port))
         environments = deployed_environments(server.endpoint_url, config.stack_name)
         template, environment_file = write_inputs(project, environments, url)
         sam = environment("sam", project, host).path / "bin" / "sam"
         parameters = config.parameters | host.parameters
-        invoker = Invoker(sam, engine, template, environment_file, parameters, config.region)
+        invoker = Invoker(sam, engine_host, images, template, environment_file, parameters, config.region)
         failed = 0
         with ThreadPoolExecutor(PARALLEL) as pool:
             for case, wrong, seconds in pool.map(lambda case: run_case(invoker, case), cases):

@@ -6,10 +6,9 @@ import itertools
 
 import boto3
 
-from omnilake import aws, layout
+from omnilake import aws, jobs, layout
 from omnilake.clock import now
 from omnilake.models import Archive, BatchManifest, EmbeddingSpace, JobKind, ObjectRef
-from omnilake import jobs
 
 _numbers = itertools.count()
 LANDING = "landingbucket"

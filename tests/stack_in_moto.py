@@ -1,6 +1,6 @@
 """The template's data resources inside moto: unit tests work on the tables and buckets that are deployed.
 
-Names are the logical ids; keys, indexes and versioning come from ``template.yaml``, so a changed schema changes the tests.
+Names are the logical ids; keys, indexes and versioning come from ``template.yaml``: a changed schema changes the tests.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def create() -> dict[str, str]:
         "OMNILAKE_ENTRIES_TABLE": "EntriesTable",
         "OMNILAKE_REGISTRATIONS_TABLE": "RegistrationsTable",
         "OMNILAKE_JOBS_TABLE": "JobsTable",
-        "OMNILAKE_IDEMPOTENCY_TABLE": "IdempotencyTable",
         "OMNILAKE_EVENT_BUS": "omnilake",
         "OMNILAKE_INDEX_QUEUE_URL": queue,
+        "OMNILAKE_UPLOAD_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="uploads")["QueueUrl"],
         "OMNILAKE_INGEST_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:ingest",
         "OMNILAKE_ANSWER_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:answer",
     }

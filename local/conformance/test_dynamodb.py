@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Cloud, unique
+from embedded_cloud import Cloud, unique
 
 
 def key(partition: str, sort: str = "1") -> dict[str, Any]:
@@ -80,8 +80,9 @@ def test_transaction_token_makes_it_idempotent(cloud: Cloud) -> None:
 
 
 def test_update_expressions_set_remove_and_append(cloud: Cloud) -> None:
-    where = {"TableName": cloud["Table"], "Key": key(unique())}
-    cloud.table.put_item(TableName=cloud["Table"], Item={**where["Key"], "m": {"M": {}}, "stale": {"S": "x"}})
+    item = key(unique())
+    where: dict[str, Any] = {"TableName": cloud["Table"], "Key": item}
+    cloud.table.put_item(TableName=cloud["Table"], Item={**item, "m": {"M": {}}, "stale": {"S": "x"}})
     updated = cloud.table.update_item(
         **where,
         UpdateExpression=(
@@ -108,11 +109,7 @@ def test_index_query_pages_backwards_with_a_filter(cloud: Cloud) -> None:
     group = unique()
     for n in range(0, 100, 25):
         requests = [
-            {
-                "PutRequest": {
-                    "Item": {**key(f"{group}{i}", f"{i:04}"), "gsi1pk": {"S": group}, "n": {"N": str(i)}}
-                }
-            }
+            {"PutRequest": {"Item": {**key(f"{group}{i}", f"{i:04}"), "gsi1pk": {"S": group}, "n": {"N": str(i)}}}}
             for i in range(n, n + 25)
         ]
         cloud.table.batch_write_item(RequestItems={cloud["Table"]: requests})

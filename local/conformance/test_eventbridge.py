@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from conftest import Cloud, unique, wait_for
+from embedded_cloud import Cloud, unique, wait_for
 
 
 def put(cloud: Cloud, source: str, detail: dict[str, Any]) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import Cloud, unique, wait_for
+from embedded_cloud import Cloud, unique
 
 
 def tail(response: dict[str, str]) -> str:
@@ -150,9 +149,7 @@ def test_reserved_concurrency_throttles(cloud: Cloud) -> None:
 def test_changed_configuration_reaches_the_next_invocation(cloud: Cloud) -> None:
     current = cloud.functions.get_function_configuration(FunctionName=cloud["Inspect"])
     variables = {**current["Environment"]["Variables"], "CHANGED": unique()}
-    cloud.functions.update_function_configuration(
-        FunctionName=cloud["Inspect"], Environment={"Variables": variables}
-    )
+    cloud.functions.update_function_configuration(FunctionName=cloud["Inspect"], Environment={"Variables": variables})
     cloud.functions.get_waiter("function_updated_v2").wait(
         FunctionName=cloud["Inspect"], WaiterConfig={"Delay": 1, "MaxAttempts": 10}
     )
@@ -197,9 +194,7 @@ def test_asynchronous_success_goes_to_its_destination(cloud: Cloud) -> None:
 
 def test_asynchronous_failure_goes_to_its_destination_after_its_retries(cloud: Cloud) -> None:
     run = unique()
-    cloud.functions.invoke(
-        FunctionName=cloud["AsyncFail"], InvocationType="Event", Payload=json.dumps({"run": run})
-    )
+    cloud.functions.invoke(FunctionName=cloud["AsyncFail"], InvocationType="Event", Payload=json.dumps({"run": run}))
     record = json.loads(cloud.message_with("FailedInvocations", run)["Body"])
     assert record["requestContext"]["condition"] == "RetriesExhausted"
     assert record["requestContext"]["approximateInvokeCount"] == 2
@@ -223,4 +218,3 @@ def test_idle_function_keeps_its_worker(cloud: Cloud) -> None:
     before = workers_of(cloud, "Square")
     cloud.invoke("Square", {"n": 1})
     assert set(before) <= set(workers_of(cloud, "Square"))
-    assert wait_for(lambda: all(os.path.exists(f"/proc/{pid}") or os.kill(pid, 0) is None for pid in before))

@@ -14,40 +14,36 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Cloud, Server, deploy, unique, wait_for
+from embedded_cloud import Cloud, Server, deploy, unique, wait_for
 
 
 @pytest.fixture(scope="module")
 def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, dict[str, str], float]]:
     """A cloud after a stop in the middle of work: with what was noted before, and the seconds the stop took."""
-    server = Server(tmp_path_factory.mktemp("restarted"))
-    server.start()
-    cloud = Cloud(server, deploy(server))
-    noted = {"run": unique(), "key": unique("kept/")}
-    cloud.s3.put_object(Bucket=cloud["Bucket"], Key=noted["key"], Body=b"kept")
-    cloud.table.put_item(
-        TableName=cloud["Table"], Item={"pk": {"S": noted["run"]}, "sk": {"S": "1"}, "b": {"B": b"\x00\xff"}}
-    )
-    ended = cloud.states.start_execution(
-        stateMachineArn=cloud["IngestMachine"], input=json.dumps({"key": noted["run"], "numbers": [2]})
-    )
-    cloud.end_of(ended["executionArn"])
-    noted["ended"] = ended["executionArn"]
-    noted["history"] = json.dumps(cloud.history(noted["ended"]), default=str)
-    waiting = cloud.machine({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 600, "End": True}}})
-    noted["machine"] = waiting
-    noted["running"] = cloud.states.start_execution(stateMachineArn=waiting, name=noted["run"])["executionArn"]
-    cloud.sqs.send_message(QueueUrl=cloud["RuleFailures"], MessageBody=noted["run"])
-    # its consumer is at work, asleep, when the server stops
-    cloud.sqs.send_message(
-        QueueUrl=cloud["Work"], MessageBody=json.dumps({"run": noted["run"], "sleep": 4})
-    )
-    wait_for(lambda: in_flight(cloud, "Work") == 1)
-    noted["workers"] = json.dumps([pid for record in server.page("lambda") for pid in record["worker_pids"]])
-    seconds = server.stop()
-    server.start()
-    yield cloud, noted, seconds
-    server.stop()
+    with Server(tmp_path_factory.mktemp("restarted")) as server:
+        cloud = Cloud(server, deploy(server))
+        noted = {"run": unique(), "key": unique("kept/")}
+        cloud.s3.put_object(Bucket=cloud["Bucket"], Key=noted["key"], Body=b"kept")
+        cloud.table.put_item(
+            TableName=cloud["Table"], Item={"pk": {"S": noted["run"]}, "sk": {"S": "1"}, "b": {"B": b"\x00\xff"}}
+        )
+        ended = cloud.states.start_execution(
+            stateMachineArn=cloud["IngestMachine"], input=json.dumps({"key": noted["run"], "numbers": [2]})
+        )
+        cloud.end_of(ended["executionArn"])
+        noted["ended"] = ended["executionArn"]
+        noted["history"] = json.dumps(cloud.history(noted["ended"]), default=str)
+        waiting = cloud.machine({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 600, "End": True}}})
+        noted["machine"] = waiting
+        noted["running"] = cloud.states.start_execution(stateMachineArn=waiting, name=noted["run"])["executionArn"]
+        cloud.sqs.send_message(QueueUrl=cloud["RuleFailures"], MessageBody=noted["run"])
+        # its consumer is at work, asleep, when the server stops
+        cloud.sqs.send_message(QueueUrl=cloud["Work"], MessageBody=json.dumps({"run": noted["run"], "sleep": 4}))
+        wait_for(lambda: in_flight(cloud, "Work") == 1)
+        noted["workers"] = json.dumps([pid for record in server.page("lambda") for pid in record["worker_pids"]])
+        seconds = server.stop()
+        server.start()
+        yield cloud, noted, seconds
 
 
 def in_flight(cloud: Cloud, queue: str) -> int:
@@ -138,7 +134,8 @@ def listening_addresses(pids: list[int]) -> set[str]:
         command = ["lsof", "-nP", "-iTCP", "-sTCP:LISTEN", "-Fn", "-a", "-p", ",".join(map(str, pids))]
         lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
         return {line[1:].rsplit(":", 1)[0] for line in lines if line.startswith("n")}
-    links = [os.readlink(entry) for pid in pids for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()]
+    entries = [entry for pid in pids for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()]
+    links = [str(entry.readlink()) for entry in entries]
     sockets = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
     found = set()
     for family, table in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
@@ -152,27 +149,26 @@ def listening_addresses(pids: list[int]) -> set[str]:
 
 
 def test_killed_server_takes_its_workers_with_it(tmp_path: Path) -> None:
-    server = Server(tmp_path)
-    server.start()
-    functions = server.client("lambda")
-    code = zipped("def handler(event, context):\n    import time\n    time.sleep(60)\n")
-    functions.create_function(
-        FunctionName="sleeper",
-        Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
-        Handler="index.handler",
-        Role="arn:aws:iam::000000000000:role/any",
-        Code={"ZipFile": code},
-        Timeout=60,
-    )
-    functions.invoke(FunctionName="sleeper", InvocationType="Event", Payload=b"{}")
-    pids = wait_for(lambda: workers_below(server.process.pid) if server.process else None)
-    server.stop(signal.SIGKILL)
-    wait_for(lambda: not any(running(pid) for pid in pids), seconds=5)
+    with Server(tmp_path) as server:
+        functions = server.client("lambda")
+        code = zipped("def handler(event, context):\n    import time\n    time.sleep(60)\n")
+        functions.create_function(
+            FunctionName="sleeper",
+            Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
+            Handler="index.handler",
+            Role="arn:aws:iam::000000000000:role/any",
+            Code={"ZipFile": code},
+            Timeout=60,
+        )
+        functions.invoke(FunctionName="sleeper", InvocationType="Event", Payload=b"{}")
+        pids = wait_for(lambda: workers_below(server.process.pid) if server.process else None)
+        server.stop(signal.SIGKILL)
+        wait_for(lambda: not any(running(pid) for pid in pids), seconds=5)
 
 
 def workers_below(parent: int) -> list[int]:
     columns = [option for column in ("pid=", "ppid=", "args=") for option in ("-o", column)]
-    found = subprocess.run(["ps", "-A", *columns], capture_output=True, text=True).stdout
+    found = subprocess.run(["ps", "-A", "-ww", *columns], capture_output=True, text=True).stdout
     rows = [line.split(None, 2) for line in found.splitlines()]
     return [int(pid) for pid, parent_id, arguments in rows if int(parent_id) == parent and "bootstrap" in arguments]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Cloud, unique
+from embedded_cloud import Cloud, unique
 
 
 def status_of(error: pytest.ExceptionInfo[ClientError]) -> int:
@@ -75,13 +76,16 @@ def test_multipart_upload_is_conditional_and_readable_by_range(cloud: Cloud) -> 
 
 def test_presigned_addresses_upload_and_download(cloud: Cloud) -> None:
     where = {"Bucket": cloud["Bucket"], "Key": unique("signed/")}
-    put = cloud.s3.generate_presigned_url("put_object", Params=where, ExpiresIn=60)
-    request = urllib.request.Request(put, data=b"hello", method="PUT")
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        assert answer.status == 200
-    get = cloud.s3.generate_presigned_url("get_object", Params=where, ExpiresIn=60)
-    with urllib.request.urlopen(get, timeout=10) as answer:
-        assert answer.read() == b"hello"
+
+    def request(method: str, operation: str, body: bytes | None = None) -> tuple[int, bytes]:
+        address = urlsplit(cloud.s3.generate_presigned_url(operation, Params=where, ExpiresIn=60))
+        connection = http.client.HTTPConnection(address.netloc, timeout=10)
+        connection.request(method, f"{address.path}?{address.query}", body)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    assert request("PUT", "put_object", b"hello")[0] == 200
+    assert request("GET", "get_object") == (200, b"hello")
 
 
 def test_listing_pages_in_order(cloud: Cloud) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from conftest import Cloud, unique, wait_for
+from embedded_cloud import Cloud, unique, wait_for
 
 
 def send(cloud: Cloud, queue: str, bodies: Iterable[dict[str, Any]]) -> None:
@@ -30,8 +30,9 @@ def send_ordered(cloud: Cloud, group: str, body: dict[str, Any]) -> None:
 
 def overlap(items: list[dict[str, Any]]) -> int:
     """Largest number of batches that ran at the same time."""
-    batches = {(item["began"], item["ended"]) for item in items}
-    return max(sum(began <= moment < ended for began, ended in batches) for moment, _ in batches)
+    batches: set[tuple[float, float]] = {(item["began"], item["ended"]) for item in items}
+    running = [sum(began <= moment < ended for began, ended in batches) for moment, _ in batches]
+    return max(running)
 
 
 def test_every_message_is_consumed_once(cloud: Cloud) -> None:
@@ -169,9 +170,7 @@ def test_visibility_can_be_changed(cloud: Cloud) -> None:
     cloud.sqs.send_message(QueueUrl=url, MessageBody="a")
     received = cloud.sqs.receive_message(QueueUrl=url, VisibilityTimeout=30)["Messages"][0]
     assert "Messages" not in cloud.sqs.receive_message(QueueUrl=url)
-    cloud.sqs.change_message_visibility(
-        QueueUrl=url, ReceiptHandle=received["ReceiptHandle"], VisibilityTimeout=0
-    )
+    cloud.sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=received["ReceiptHandle"], VisibilityTimeout=0)
     again = cloud.sqs.receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"][0]
     assert again["Attributes"]["ApproximateReceiveCount"] == "2"
 

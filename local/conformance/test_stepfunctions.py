@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from typing import Any
 
 import pytest
-from conftest import Cloud, unique, wait_for
+from embedded_cloud import Cloud, unique, wait_for
 
 INVOKE = "arn:aws:states:::lambda:invoke"
 State = dict[str, Any]
@@ -365,7 +366,7 @@ class TestErrors:
         }
         task = invoke(cloud["Flaky"], {"key": unique(), "failures": 3}, Retry=[retry])
         instants = cloud.output_of(single(task))["instants"]
-        gaps = [later - earlier for earlier, later in zip(instants, instants[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(instants)]
         assert len(instants) == 4
         assert [round(gap) for gap in gaps] == [1, 2, 2]
 
@@ -604,9 +605,26 @@ class TestTaskTokens:
         }
         assert cloud.output_of(single(state)) == {"answer": 1}
 
-    def test_unknown_and_used_tokens_are_refused(self, cloud: Cloud) -> None:
+    def test_unknown_token_is_invalid(self, cloud: Cloud) -> None:
         with pytest.raises(cloud.states.exceptions.InvalidToken):
             cloud.states.send_task_success(taskToken="bogus", output="{}")
+
+    def test_task_takes_one_answer_only(self, cloud: Cloud) -> None:
+        state = {**self.through_queue(cloud, "RuleFailures"), "Next": "Hold"}
+        definition = machine("Ask", Ask=state, Hold={"Type": "Wait", "Seconds": 30, "End": True})
+        execution = cloud.states.start_execution(stateMachineArn=cloud.machine(definition))["executionArn"]
+        token = json.loads(cloud.message_with("RuleFailures", state["Arguments"]["MessageBody"]["run"])["Body"])[
+            "token"
+        ]
+        cloud.states.send_task_heartbeat(taskToken=token)
+        cloud.states.send_task_success(taskToken=token, output="{}")
+        wait_for(lambda: cloud.history(execution)[-1]["type"] == "WaitStateEntered")
+        with pytest.raises(cloud.states.exceptions.TaskTimedOut):
+            cloud.states.send_task_success(taskToken=token, output="{}")
+        cloud.states.stop_execution(executionArn=execution)
+        cloud.end_of(execution)
+        with pytest.raises(cloud.states.exceptions.TaskTimedOut):
+            cloud.states.send_task_failure(taskToken=token)
 
 
 class TestApi:
@@ -680,9 +698,7 @@ class TestApi:
         assert scheduled["taskScheduledEventDetails"]["resourceType"] == "lambda"
         first = cloud.states.get_execution_history(executionArn=execution, maxResults=5)
         assert len(first["events"]) == 5
-        rest = cloud.states.get_execution_history(
-            executionArn=execution, maxResults=5, nextToken=first["nextToken"]
-        )
+        rest = cloud.states.get_execution_history(executionArn=execution, maxResults=5, nextToken=first["nextToken"])
         assert rest["events"][0]["id"] == 6
         assert cloud.history(execution, reverseOrder=True)[0]["type"] == "ExecutionSucceeded"
 

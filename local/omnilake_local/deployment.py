@@ -38,11 +38,8 @@ UNUSABLE = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAI
 
 def client(service: Any, endpoint_url: str, region: str = "us-east-1") -> Any:
     """A boto3 client of the embedded cloud that does not look at the user's AWS configuration."""
-    session = boto3.session.Session(
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        region_name=region,  # noqa: S106
-    )
+    values = cloud_environment(endpoint_url, region)
+    session = boto3.session.Session(values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"], region_name=region)
     config = Config(retries={"total_max_attempts": 2}, connect_timeout=2, read_timeout=30)
     return session.client(service, endpoint_url=endpoint_url, config=config)
 

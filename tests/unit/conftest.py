@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import layer_packages
 import pytest
+import stack_in_moto
 from moto import mock_aws
 
-import stack_in_moto
 from omnilake import aws
 from omnilake.settings import settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the packages ``omnilake_minilm`` and ``omnilake_tiktoken``; token counts find their ranks there."""
+    home = tmp_path_factory.mktemp("layers")
+    path = home / "path"
+    path.mkdir()
+    for layer, name in (("models", "omnilake_minilm"), ("core", "omnilake_tiktoken")):
+        (path / name).symlink_to(layer_packages.build(layer, name, home))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIKTOKEN_CACHE_DIR", str(path / "omnilake_tiktoken"))
+        yield path
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ _DESERIALIZE = TypeDeserializer().deserialize
 def client(service: str) -> Any:
     """A boto3 client, one per service and process: standard retries, timeouts below any state's timeout."""
     return boto3.client(
-        service,  # type: ignore[call-overload]
+        service,
         config=Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60),
     )
 

@@ -18,11 +18,13 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from omnilake.models import Chunk, ChunkingConfig, ExtractedDocument, Segment, SegmentKind
 
 Encode = Callable[[str], list[tuple[int, int]]]
-"""Character spans of the tokens of a text, in order, without special tokens."""
+"""Character spans of the tokens of a text, in order, without special tokens. Byte-level tokenisers give several tokens
+for one character; they count one by one, at one place."""
 
 _WINDOW_CHARACTERS = 16_384
 _MAX_TOKEN_CHARACTERS = 64
@@ -162,8 +164,13 @@ class _Tokens:
         for start, end in _windows(text):
             if inside_word(text, end):
                 self.seams.append(end)
-            for token_start, token_end in encode(text[start:end]):
-                self._append(text, start + token_start, start + token_end, encode)
+            spans = encode(text[start:end])
+            if any(token_end - token_start > _MAX_TOKEN_CHARACTERS for token_start, token_end in spans):
+                for token_start, token_end in spans:
+                    self._append(text, start + token_start, start + token_end, encode)
+            else:
+                self.starts.extend([start + token_start for token_start, _ in spans])
+                self.ends.extend([start + token_end for _, token_end in spans])
         self._count_dropped_runs(text)
         self.seams = array("I", sorted(self.seams))
 
@@ -182,15 +189,15 @@ class _Tokens:
                 self._push(piece + inner_start, piece + inner_end)
 
     def _push(self, start: int, end: int) -> None:
-        # Byte-level tokenisers give several tokens for one character: they count one by one, at one place.
-        if self.starts:
-            start = max(start, self.starts[-1])
         self.starts.append(start)
-        self.ends.append(max(start, end))
+        self.ends.append(end)
 
     def _count_dropped_runs(self, text: str) -> None:
         """Count long runs that the tokeniser drops (control and zero-width characters) like words, so that no chunk
         grows without bound by them."""
+        gaps = zip(chain((0,), self.ends), chain(self.starts, (len(text),)), strict=True)
+        if not any(start - end > _MAX_TOKEN_CHARACTERS for end, start in gaps):
+            return
         covered = 0
         runs: list[tuple[int, int]] = []
         for number in range(len(self.starts) + 1):

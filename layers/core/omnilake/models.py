@@ -145,6 +145,7 @@ class DocumentStatus(StrEnum):
     PENDING = "PENDING"
     PROCESSING = "PROCESSING"
     COMPLETED = "COMPLETED"
+    SUPERSEDED = "SUPERSEDED"  # a newer version took its place in search
     DUPLICATE = "DUPLICATE"
     FAILED = "FAILED"
 
@@ -193,7 +194,7 @@ class SegmentKind(StrEnum):
 
 
 class Segment(Model):
-    """A structural span of an extracted text. Segments are in order and do not overlap; only white space lies between."""
+    """A structural span of an extracted text. Segments are in order, do not overlap, and leave out only white space."""
 
     start: int = Field(ge=0)
     end: int = Field(ge=0)

@@ -29,9 +29,9 @@ class Settings(BaseModel):
     registrations_table: str = ""
     stores_table: str = ""
     jobs_table: str = ""
-    idempotency_table: str = ""
     event_bus: str = ""
     index_queue_url: str = ""
+    upload_queue_url: str = ""
     ingest_machine_arn: str = ""
     answer_machine_arn: str = ""
     retriever_functions: dict[
@@ -43,8 +43,9 @@ class Settings(BaseModel):
     """Tokens (cl100k) of evidence that one generation call reads; more is compacted."""
     map_concurrency: int = Field(default=10, gt=0)
     """Groups that compaction reads at a time."""
-    min_similarity: float = Field(default=0.35, ge=-1, le=1)
-    """Cosine below which the nearest evidence does not count as evidence: the answer abstains."""
+    min_support: float = Field(default=0.57, ge=0, le=1.5)
+    """Support (best cosine + half the share of the question's words that one passage holds) below which nothing counts
+    as evidence: the answer abstains."""
     generation_provider: str = "extractive"
     """Name of the provider that finds and merges claims (``generation.provider_for``)."""
     job_ttl_days: int = Field(default=90, gt=0)

@@ -14,9 +14,7 @@ def parse_arguments(arguments: list[str] | None = None) -> ServerSettings:
     parser = argparse.ArgumentParser(prog="omnilake_local.server", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="loopback port to serve AWS APIs on")
     parser.add_argument("--state-dir", type=Path, required=True, help="folder that keeps all state")
-    parser.add_argument(
-        "--lambda-python", type=Path, required=True, help="interpreter with awslambdaric and boto3"
-    )
+    parser.add_argument("--lambda-python", type=Path, required=True, help="interpreter with awslambdaric and boto3")
     parser.add_argument("--workers-per-function", type=int, default=2, help="processes a function at most")
     given = parser.parse_args(arguments)
     if given.workers_per_function < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import resource
 import signal
@@ -81,13 +82,12 @@ async def _listen(settings: ServerSettings, application: Application, before_sav
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
-    await hypercorn_serve(application, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+    await hypercorn_serve(application, config, shutdown_trigger=stop.wait)
 
 
 def _raise_descriptor_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65_536 if hard == resource.RLIM_INFINITY else hard
     if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
+        with contextlib.suppress(ValueError):  # macOS has a lower limit of its own; then the old one stays
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

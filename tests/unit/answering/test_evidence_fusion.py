@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from omnilake import jobs, tokens
-from omnilake.answering.fusion import NOT_SIMILAR, NOTHING_MATCHED, FailedRetriever, fuse_evidence, fused_evidence
+from omnilake.answering.fusion import NOT_NEAR, NOTHING_MATCHED, FailedRetriever, fuse_evidence, fused_evidence
 from omnilake.answering.parts import FUSED, PLAN, FusedEvidence, read_part, write_part
 from omnilake.errors import StageFailed
 from omnilake.models import Archive, ErrorRecord, RetrieverResult, Scores
@@ -23,8 +23,10 @@ def _failed(name: str) -> RetrieverResult:
     return RetrieverResult(retriever=name, error=ErrorRecord(code="TRANSIENT", message="any"))
 
 
-def _fused(*results: RetrieverResult, limit: int = 10, floor: float = 0.35, context: int = 8_000) -> FusedEvidence:
-    return fused_evidence(results, limit=limit, min_similarity=floor, context_tokens=context)
+def _fused(
+    *results: RetrieverResult, question: str = "Unrelated?", limit: int = 10, context: int = 8_000
+) -> FusedEvidence:
+    return fused_evidence(results, question=question, limit=limit, min_support=0.57, context_tokens=context)
 
 
 def test_what_was_found_is_kept_and_counted() -> None:
@@ -50,9 +52,18 @@ def test_below_the_floor_there_is_no_evidence_but_a_reason_and_the_nearest() -> 
     found = _fused(_vector(0.2))
     assert found.evidence == []
     assert found.tokens == 0
-    assert found.reasons[0].startswith(NOT_SIMILAR)
+    assert found.reasons[0].startswith(NOT_NEAR)
     assert [each.similarity for each in found.nearest] == [0.2, 0.199, 0.198]
     assert sum(found.coverage.chunks_dropped.values()) == found.coverage.chunks_matched == 3
+
+
+def test_a_question_that_names_things_by_their_names_is_supported_by_its_words() -> None:
+    assert _fused(_vector(0.34), question="How long does a lease last?").evidence
+    assert _fused(_vector(0.34), question="How long does a marriage hold?").evidence == []
+
+
+def test_a_question_that_shares_no_word_is_supported_by_its_meaning() -> None:
+    assert _fused(_vector(0.6), question="Mietdauer?").evidence
 
 
 def test_no_match_at_all_is_another_reason() -> None:

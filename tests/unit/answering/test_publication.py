@@ -27,7 +27,7 @@ def _answered(texts: list[str], similarity: float = 0.8, stored_texts: list[str]
     any_request()
     aws.lake().write(layout.entry_text("entry", "v1"), stored(stored_texts or texts).encode())
     found = [RetrieverResult(retriever="vector", evidence=any_evidence(texts, similarity=similarity))]
-    fused = fused_evidence(found, limit=10, min_similarity=0.35, context_tokens=8_000)
+    fused = fused_evidence(found, limit=10, question="any", min_support=0.57, context_tokens=8_000)
     write_part(JOB, FUSED, fused)
     if fused.evidence:
         compose_answer(JOB)

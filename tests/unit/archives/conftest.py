@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import stack_in_moto
 from moto.server import ThreadedMotoServer
 
-import stack_in_moto
 from omnilake import aws
 from omnilake.settings import settings
 from omnilake.stores import table

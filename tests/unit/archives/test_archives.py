@@ -31,14 +31,22 @@ def test_a_new_archive_can_be_written_to_and_searched_in_s3() -> None:
     assert stores() == [store.store_id]
 
     chunk = Chunk(
-        chunk_id="c", entry_id="e", version="v", ordinal=0, start=0, end=27, tokens=5, text="Restart the broken pipeline"
+        chunk_id="c",
+        entry_id="e",
+        version="v",
+        ordinal=0,
+        start=0,
+        end=27,
+        tokens=5,
+        text="Restart the broken pipeline",
     )
     vector = np.eye(1, 384, dtype=np.float32)
     commit(store, [table.rows([chunk], vector)])
     optimise(store)
     assert [hit.chunk for hit in search_full_text(store, "restarting pipelines", 3)] == [chunk]
     [hit] = search_vector(store, vector[0].tolist(), 3)
-    assert (hit.chunk, hit.scores.vector) == (chunk, pytest.approx(1.0))
+    assert hit.chunk == chunk
+    assert hit.scores.vector == pytest.approx(1.0)
 
 
 def test_creating_the_same_archive_again_gives_the_same() -> None:

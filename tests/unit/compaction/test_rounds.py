@@ -39,7 +39,11 @@ def fused(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> FusedEvidence:
         )
     ]
     found = fused_evidence(
-        [RetrieverResult(retriever="vector", evidence=evidence)], limit=100, min_similarity=0.3, context_tokens=CONTEXT
+        [RetrieverResult(retriever="vector", evidence=evidence)],
+        limit=100,
+        question="any",
+        min_support=0.0,
+        context_tokens=CONTEXT,
     )
     assert not found.fits
     write_part(JOB, FUSED, found)

@@ -19,7 +19,12 @@ def provider(model_package: Path) -> LocalProvider:
         return LocalProvider(SPACE)
 
 
-TEXTS = ["A state machine.", "The bucket is versioned and encrypted. " * 12, "7", "Wie heißt die Tabelle? 表は何ですか 🙂"]
+TEXTS = [
+    "A state machine.",
+    "The bucket is versioned and encrypted. " * 12,
+    "7",
+    "Wie heißt die Tabelle? 表は何ですか 🙂",
+]
 
 
 def test_the_constant_of_the_space_is_the_revision_of_the_model_that_the_layer_ships(
@@ -28,8 +33,8 @@ def test_the_constant_of_the_space_is_the_revision_of_the_model_that_the_layer_s
     monkeypatch.syspath_prepend(model_package)
     import omnilake_minilm
 
-    assert omnilake_minilm.REVISION == SPACE.revision
-    assert omnilake_minilm.DIMENSIONS == SPACE.dimensions
+    assert SPACE.revision == omnilake_minilm.REVISION
+    assert SPACE.dimensions == omnilake_minilm.DIMENSIONS
     assert omnilake_minilm.MAX_TOKENS == MAX_TOKENS + 2
 
 
@@ -70,7 +75,9 @@ def test_no_passages_are_no_vectors(provider: LocalProvider) -> None:
 
 def test_the_end_of_a_long_question_counts(provider: LocalProvider) -> None:
     opening = "Please think about the following with care. " * 30
-    about_cats, about_queues = (provider.embed_query(opening + end * 60) for end in ("cats and dogs ", "dead letter queue "))
+    about_cats, about_queues = (
+        provider.embed_query(opening + end * 60) for end in ("cats and dogs ", "dead letter queue ")
+    )
     assert np.linalg.norm(about_cats) == pytest.approx(1.0, abs=1e-5)
     assert about_cats @ about_queues < 0.95
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import boto3
 import pytest
-
 from any_ingest import LANDING, any_archive, any_batch, uploaded
+
 from omnilake import aws, entries, jobs
 from omnilake.ingest import landing, stages
 from omnilake.ingest.failure import record_failure
@@ -99,7 +99,7 @@ def test_should_say_that_an_object_was_deleted_before_it_was_read() -> None:
 
 def test_should_accept_a_name_with_emoji() -> None:
     any_archive()
-    batch = ingest(any_batch(uploaded("incoming/docs/🚀 plan – später.md", "Start".encode())))
+    batch = ingest(any_batch(uploaded("incoming/docs/🚀 plan – später.md", b"Start")))
     assert [document.status for document in batch.documents] == [DocumentStatus.COMPLETED]
     assert landed("processed/") == ["processed/docs/🚀 plan – später.md"]
 

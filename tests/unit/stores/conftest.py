@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from any_store import any_store
 
 from omnilake.models import Store
-from stores.any_store import any_store
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from any_store import any_chunks, any_store, vectors_for
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ from omnilake.stores import commit as committing
 from omnilake.stores.commit import commit, needs_optimising, optimise, remove_versions
 from omnilake.stores.search import search_full_text
 from omnilake.stores.table import create_store, drop_store, open_store, rows
-from stores.any_store import any_chunks, any_store, vectors_for
 
 
 def batch(chunks: list[Chunk]) -> pa.Table:
@@ -142,7 +142,7 @@ def test_a_commit_that_meets_another_is_tried_again(store: Store, monkeypatch: p
         return upsert(table, missing)
 
     monkeypatch.setattr(committing, "_upsert", conflicting)
-    monkeypatch.setattr(committing.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     commit(store, [batch(any_chunks("e1"))])
     assert calls == [3, 3, 3]
     assert len(ids(store)) == 3
@@ -153,7 +153,7 @@ def test_conflicts_without_end_are_left_to_the_queue(store: Store, monkeypatch: 
         raise RuntimeError("Commit conflict")
 
     monkeypatch.setattr(committing, "_upsert", conflicting)
-    monkeypatch.setattr(committing.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     with pytest.raises(TransientError):
         commit(store, [batch(any_chunks("e1"))])
 
@@ -176,7 +176,7 @@ import sys
 from omnilake.models import Store
 from omnilake.stores.commit import commit
 from omnilake.stores.table import rows
-from stores.any_store import any_chunks, vectors_for
+from any_store import any_chunks, vectors_for
 store = Store.model_validate_json(sys.argv[1])
 for number in range(4):
     chunks = any_chunks(f"{sys.argv[2]}-{number}") + any_chunks(f"shared-{number}")
@@ -186,7 +186,7 @@ for number in range(4):
 
 def test_two_committers_at_once_lose_and_double_nothing(store: Store) -> None:
     root = Path(__file__).resolve().parents[3]
-    path = f"{root / 'layers' / 'core'}:{root / 'tests' / 'unit'}"
+    path = f"{root / 'layers' / 'core'}:{root / 'tests'}"
     writers = [
         subprocess.Popen([sys.executable, "-c", _WRITER, store.model_dump_json(), name], env={"PYTHONPATH": path})
         for name in ("left", "right")

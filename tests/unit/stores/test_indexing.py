@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from any_store import any_chunks, any_store, vectors_for
 from botocore.exceptions import ClientError
 
 from omnilake import aws, jobs, layout
@@ -15,7 +16,6 @@ from omnilake.models import Archive, Chunk, JobKind, Store
 from omnilake.stores import indexing
 from omnilake.stores.indexing import index_messages
 from omnilake.stores.table import open_store
-from stores.any_store import any_chunks, any_store, vectors_for
 
 
 class StepFunctions:
@@ -122,7 +122,10 @@ def test_large_messages_are_committed_as_they_come(
     monkeypatch.setattr(indexing, "MIN_COMMIT_ROWS", 3)
     monkeypatch.setattr(indexing, "needs_optimising", lambda _: False)
     before = open_store(docs).version
-    assert deliver(staged("job-1", any_chunks("e1")), staged("job-2", any_chunks("e2")), staged("job-3", any_chunks("e3"))) == []
+    assert (
+        deliver(staged("job-1", any_chunks("e1")), staged("job-2", any_chunks("e2")), staged("job-3", any_chunks("e3")))
+        == []
+    )
     assert open_store(docs).version == before + 3
     assert len(machine.answers) == 3
 
@@ -212,7 +215,9 @@ def test_messages_that_were_not_answered_go_back_to_the_queue(docs: Store, machi
     assert len(ids(docs)) == 9
 
 
-@pytest.mark.parametrize("error", [TransientError("again"), RuntimeError("lance"), OSError("disk"), ValueError("lance")])
+@pytest.mark.parametrize(
+    "error", [TransientError("again"), RuntimeError("lance"), OSError("disk"), ValueError("lance")]
+)
 def test_a_store_that_fails_gives_its_messages_back_and_leaves_other_stores_alone(
     docs: Store, machine: StepFunctions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -226,7 +231,9 @@ def test_a_store_that_fails_gives_its_messages_back_and_leaves_other_stores_alon
 
     monkeypatch.setattr(indexing, "commit", failing)
     returned = deliver(
-        staged("job-1", any_chunks("e1")), staged("job-2", any_chunks("e2"), archive_id="wiki"), staged("job-3", any_chunks("e3"))
+        staged("job-1", any_chunks("e1")),
+        staged("job-2", any_chunks("e2"), archive_id="wiki"),
+        staged("job-3", any_chunks("e3")),
     )
     assert returned == ["0", "2"]
     assert set(machine.answers) == {"token of job-2"}

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from any_store import any_chunks, vectors_for
 
 from omnilake.models import Store
 from omnilake.stores.commit import commit, optimise
 from omnilake.stores.search import search_full_text, search_vector
 from omnilake.stores.table import rows
-from stores.any_store import any_chunks, vectors_for
 
 CHUNKS = any_chunks("e1", count=30)
 VECTORS = vectors_for(CHUNKS)
@@ -57,12 +57,23 @@ def test_hits_of_full_text_get_their_similarity_when_the_question_is_given_as_ve
     found = search_full_text(filled, "word3 stands", 30, QUESTION.tolist())
     cosines = {chunk.chunk_id: float(cosine) for chunk, cosine in zip(CHUNKS, VECTORS @ QUESTION, strict=True)}
     assert len(found) == 30
-    assert [hit.scores.vector for hit in found] == pytest.approx([cosines[hit.chunk.chunk_id] for hit in found], abs=1e-6)
+    assert [hit.scores.vector for hit in found] == pytest.approx(
+        [cosines[hit.chunk.chunk_id] for hit in found], abs=1e-6
+    )
 
 
 @pytest.mark.parametrize(
     "question",
-    ['"word3', "word3) OR (", "text:word3", "word3 AND NOT word3", "+word3 -stands", "word3*^2~1", "'; DROP TABLE", "\\word3 {}[]"],
+    [
+        '"word3',
+        "word3) OR (",
+        "text:word3",
+        "word3 AND NOT word3",
+        "+word3 -stands",
+        "word3*^2~1",
+        "'; DROP TABLE",
+        "\\word3 {}[]",
+    ],
 )
 def test_a_question_is_words_not_syntax(filled: Store, question: str) -> None:
     plain = " ".join("".join(letter if letter.isalnum() else " " for letter in question).split())
@@ -85,3 +96,17 @@ def test_a_handle_that_is_kept_sees_later_commits(filled: Store) -> None:
     chunks = any_chunks("e2", word="later")
     commit(filled, [rows(chunks, vectors_for(chunks))])
     assert search_full_text(filled, "later0", 5)[0].chunk == chunks[0]
+
+
+def test_hits_of_vector_search_get_their_relevance_when_the_question_is_given_as_text(filled: Store) -> None:
+    optimise(filled)
+    question = "word3 word11 beyond"
+    by_text = {hit.chunk.chunk_id: hit.scores.full_text for hit in search_full_text(filled, question, 30)}
+    assert len(by_text) == 2
+    found = search_vector(filled, QUESTION.tolist(), 30, question)
+    for hit in found:
+        assert hit.scores.full_text == pytest.approx(by_text.get(hit.chunk.chunk_id, 0.0), rel=1e-5)
+
+
+def test_an_empty_store_has_no_relevances(store: Store) -> None:
+    assert search_vector(store, QUESTION.tolist(), 5, "word") == []

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from omnilake import jobs, tokens
 from omnilake.answering.parts import FUSED, PLAN, FusedEvidence, read_part, read_request, write_part
 from omnilake.errors import StageFailed
+from omnilake.generation import words
 from omnilake.generation.sentences import fold
 from omnilake.models import (
     Coverage,
@@ -26,8 +27,12 @@ NEAREST = 3
 NEAREST_CHARACTERS = 400
 """Most characters of a chunk that an abstention shows."""
 
+WORDS_SHARE = 0.5
+"""What holding all of a question's words counts beside the cosine: a question that names things by their names is
+supported although its sentence embeds elsewhere, and one that shares no word needs a higher cosine."""
+
 NOTHING_MATCHED = "Nothing in the archive matches the question."
-NOT_SIMILAR = "The nearest passage is too far from the question."
+NOT_NEAR = "The nearest passage is too far from the question."
 
 
 class FailedRetriever(Model):
@@ -57,8 +62,9 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
     results = _results(job_id, plan, failed)
     found = fused_evidence(
         results,
+        question=request.question,
         limit=request.evidence_limit,
-        min_similarity=settings().min_similarity,
+        min_support=settings().min_support,
         context_tokens=settings().context_tokens,
     )
     write_part(job_id, FUSED, found)
@@ -66,9 +72,9 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
 
 
 def fused_evidence(
-    results: Sequence[RetrieverResult], *, limit: int, min_similarity: float, context_tokens: int
+    results: Sequence[RetrieverResult], *, question: str, limit: int, min_support: float, context_tokens: int
 ) -> FusedEvidence:
-    """Evidence out of retrievers' results; none when the best cosine is below the floor.
+    """Evidence out of retrievers' results; none when the question's support is below the floor.
 
     Where no retriever measured a cosine the floor can't be applied: the claims have their own.
 
@@ -86,9 +92,11 @@ def fused_evidence(
     nearest = _nearest(results)
     if not matched:
         reasons = [NOTHING_MATCHED]
-    elif similarity is not None and similarity < min_similarity:
-        reasons = [f"{NOT_SIMILAR} Its similarity is {similarity:.2f}; at least {min_similarity:.2f} is asked for."]
-        dropped["below_similarity_floor"] = len(evidence)
+    elif (
+        similarity is not None and (support := similarity + WORDS_SHARE * shared_words(question, results)) < min_support
+    ):
+        reasons = [f"{NOT_NEAR} Its support is {support:.2f}; at least {min_support:.2f} is asked for."]
+        dropped["below_support_floor"] = len(evidence)
         evidence = []
     total = sum(tokens.count(each.chunk.text) for each in evidence)
     return FusedEvidence(
@@ -107,6 +115,15 @@ def best_similarity(results: Sequence[RetrieverResult]) -> float | None:
     """The highest cosine that any retriever measured, None when none did."""
     measured = [each.scores.vector for result in results for each in result.evidence if each.scores.vector is not None]
     return max(measured, default=None)
+
+
+def shared_words(question: str, results: Sequence[RetrieverResult]) -> float:
+    """Largest share of the question's words that one matched chunk and its headings hold, 0 to 1; rare words weigh more."""
+    chunks = {each.chunk.chunk_id: each.chunk for result in results for each in result.evidence}
+    held = [set(words.terms(f"{chunk.title} {chunk.section} {chunk.text}")) for chunk in chunks.values()]
+    weights = words.inverse_document_frequency(held)
+    asked = sorted(set(words.terms(question)))
+    return max((words.overlap(asked, each, weights) for each in held), default=0.0)
 
 
 def _results(job_id: str, plan: RetrievalPlan, failed: Sequence[FailedRetriever]) -> list[RetrieverResult]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from omnilake.client.deployment import Deployment
+from omnilake.models import JobKind, JobStatus
 
 
 @click.group()
@@ -18,3 +19,18 @@ def jobs() -> None:
 def show(stack: str, job_id: str) -> None:
     """One job's record as JSON."""
     click.echo(Deployment(stack).job(job_id).model_dump_json(indent=2))
+
+
+@jobs.command()
+@click.option("--kind", type=click.Choice([kind.value for kind in JobKind]), help="Only jobs of this kind.")
+@click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Only jobs of this status.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most jobs of a kind and status.")
+@click.pass_obj
+def ls(stack: str, kind: str | None, status: str | None, limit: int) -> None:
+    """The latest jobs, newest first."""
+    found = Deployment(stack).jobs(
+        [JobKind(kind)] if kind else list(JobKind), [JobStatus(status)] if status else list(JobStatus), limit
+    )
+    for job in sorted(found, key=lambda each: each.created_at, reverse=True):
+        error = f"  {job.error.code}" if job.error else ""
+        click.echo(f"{job.created_at}  {job.status.value:<9}  {job.job_id}  {job.state}{error}")

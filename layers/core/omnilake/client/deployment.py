@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -83,19 +84,23 @@ class Deployment:
 
     def ingestions(self, archive_id: str, since: str) -> Iterator[Job]:
         """Ingestion jobs of an archive that started at or after a time (ISO 8601), in any status."""
+        for job in self.jobs([JobKind.INGEST_DOCUMENT], list(JobStatus), since=since):
+            if job.archive_id == archive_id:
+                yield job
+
+    def jobs(
+        self, kinds: Iterable[JobKind], statuses: Iterable[JobStatus], limit: int | None = None, since: str = ""
+    ) -> Iterator[Job]:
+        """Jobs of some kinds and statuses, the newest ``limit`` of each pair first."""
         table = aws.Table(self.outputs["JobsTable"])
-        for status in JobStatus:
-            for item in table.query(
+        for kind, status in itertools.product(kinds, statuses):
+            items = table.query(
                 IndexName=jobs.BY_KIND_STATUS,
                 KeyConditionExpression="kind_status = :kind_status AND created_at >= :since",
-                ExpressionAttributeValues={
-                    ":kind_status": f"{JobKind.INGEST_DOCUMENT.value}#{status.value}",
-                    ":since": since,
-                },
-            ):
-                job = jobs.from_item(item)
-                if job.archive_id == archive_id:
-                    yield job
+                ExpressionAttributeValues={":kind_status": f"{kind.value}#{status.value}", ":since": since or "0"},
+                ScanIndexForward=False,
+            )
+            yield from map(jobs.from_item, itertools.islice(items, limit))
 
     def follow_ingestion(
         self, archive_id: str, names: Iterable[str], since: str, timeout_s: float = 1_800

@@ -36,8 +36,9 @@ LONGEST_WORD = 100
 BATCH_TEXTS = 16
 """Most texts of one run of the model."""
 
-BATCH_TOKENS = 2_048
-"""Most tokens of one run, padding included: bounds the memory of activations."""
+BATCH_TOKENS = 1_024
+"""Most tokens of one run, padding included: larger runs need more memory and are slower, their activations leave the
+processor's caches."""
 
 THREADS_VARIABLE = "OMNILAKE_EMBED_THREADS"
 """Threads of one run; 1 unless set, because the Map over embedding batches already keeps all processors busy."""

@@ -128,7 +128,7 @@ def _legacy(data: bytes, invalid: UnicodeDecodeError) -> str | None:
         return None
     high = data.translate(None, delete=bytes(range(128)))
     valid = sum(map(len, _VALID_MULTIBYTE.findall(data)))
-    if valid > 0.25 * len(high):
+    if valid > 0.6 * len(high):
         return None
     from charset_normalizer import from_bytes
 

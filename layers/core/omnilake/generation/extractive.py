@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from omnilake import tokens
 from omnilake.embedding import EmbeddingProvider
 from omnilake.embedding.passages import heading
-from omnilake.generation import relevance
+from omnilake.generation import relevance, words
 from omnilake.generation.provider import ClaimSet, Usage
 from omnilake.generation.sentences import UnitKind, claimable, fold
 from omnilake.models import Chunk, Claim, Evidence, Quote
@@ -120,8 +120,8 @@ class ExtractiveProvider:
         vectors = self._embed([_in_context(candidate) for candidate in candidates])
         cosine = vectors @ self._query(question, goal)
         nearness = COSINE_SHARE * cosine + LEXICAL_SHARE * lexical
-        if relevance.asks_quantity(question):
-            counted = np.array([relevance.holds_quantity(each.text) for each in candidates])
+        if words.asks_quantity(question):
+            counted = np.array([words.holds_quantity(each.text) for each in candidates])
             nearness = nearness + QUANTITY_SHARE * counted
         # Scores of two rounds are measured alike; only the weights of words differ with what was read beside them.
         nearness = (nearness + _or_prior(candidates, nearness)) / 2
@@ -201,13 +201,13 @@ def _united(first: Sequence[Quote], second: Sequence[Quote]) -> tuple[Quote, ...
 
 
 def _lexical(question: str, goal: str, candidates: Sequence[_Candidate]) -> relevance.Vectors:
-    own = [set(relevance.terms(candidate.text)) for candidate in candidates]
-    weights = relevance.inverse_document_frequency(own)
-    asked, aimed = relevance.terms(question), relevance.terms(goal)
+    own = [set(words.terms(candidate.text)) for candidate in candidates]
+    weights = words.inverse_document_frequency(own)
+    asked, aimed = words.terms(question), words.terms(goal)
 
     def share(query: Sequence[str], index: int) -> float:
-        alone = relevance.overlap(query, own[index], weights)
-        around = relevance.overlap(query, own[index] | set(relevance.terms(candidates[index].context)), weights)
+        alone = words.overlap(query, own[index], weights)
+        around = words.overlap(query, own[index] | set(words.terms(candidates[index].context)), weights)
         return alone + CONTEXT_SHARE * (around - alone)
 
     scores = np.array([share(asked, index) for index in range(len(candidates))], dtype=np.float32)

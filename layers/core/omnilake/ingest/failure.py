@@ -6,15 +6,11 @@ is kept under ``failed/``, and rows that were already committed are purged by th
 
 from __future__ import annotations
 
-import hashlib
-import json
-
-from omnilake import archives, aws, entries, layout
-from omnilake.errors import ArchiveNotFound
+from omnilake import aws, entries, layout
 from omnilake.ingest import landing, stages
 from omnilake.ingest.publish import PublishResult, close_batch
+from omnilake.ingest.purge import purge
 from omnilake.models import Batch, BatchDocument, BatchManifest, DocumentStatus, ErrorRecord, ObjectRef
-from omnilake.settings import settings
 
 
 def record_failure(job_id: str, error: str, cause: str) -> PublishResult:
@@ -34,7 +30,8 @@ def record_failure(job_id: str, error: str, cause: str) -> PublishResult:
             ]
         }
     )
-    _purge(closed)
+    indexed = [(each.entry_id, each.version) for each in closed.documents if each.error == record and each.chunks]
+    purge(job_id, closed.archive_id, indexed)
     return close_batch(closed)
 
 
@@ -56,26 +53,4 @@ def _found_again(ref: ObjectRef, archive_id: str, job_id: str) -> BatchDocument:
     )
     return BatchDocument(
         ref=ref, name=name, source=f"s3://{ref.bucket}/{ref.key}", status=DocumentStatus.PROCESSING, **known
-    )
-
-
-def _purge(batch: Batch) -> None:
-    """Ask the store's committer to drop rows of the failed entry versions (behind any commit still in the queue)."""
-    purge = [
-        {"entry_id": document.entry_id, "version": document.version}
-        for document in batch.documents
-        if document.status == DocumentStatus.FAILED and document.chunks
-    ]
-    if not purge:
-        return
-    try:
-        store_id = archives.get_archive(batch.archive_id).store_id
-    except ArchiveNotFound:
-        return  # no archive, no store, no rows
-    body = json.dumps({"job_id": batch.job_id, "archive_id": batch.archive_id, "purge": purge})
-    aws.client("sqs").send_message(
-        QueueUrl=settings().require("index_queue_url"),
-        MessageBody=body,
-        MessageGroupId=store_id,
-        MessageDeduplicationId=hashlib.sha256(body.encode()).hexdigest(),
     )

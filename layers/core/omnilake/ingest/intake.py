@@ -21,6 +21,7 @@ from omnilake.errors import InvalidStateInput
 from omnilake.handler import logger, metrics, parse_event
 from omnilake.ingest.landing import archive_of
 from omnilake.models import MAX_BATCH_DOCUMENTS, BatchManifest, JobKind, ObjectRef
+from omnilake.queues import redeliver_soon
 from omnilake.settings import settings
 
 
@@ -166,4 +167,5 @@ def accept(records: list[dict[str, Any]]) -> list[str]:
             logger.error("batch not started", extra={"job_id": manifest.job_id, "error_code": aws.error_code(error)})
             members = {(ref.bucket, ref.key, ref.version_id) for ref in manifest.documents}
             failed += [each for each, ref in refs.items() if (ref.bucket, ref.key, ref.version_id) in members]
+    redeliver_soon(settings().require("upload_queue_url"), [each for each in records if each["messageId"] in failed])
     return failed

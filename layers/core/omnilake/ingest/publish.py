@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from omnilake import archives, aws, entries, jobs
 from omnilake.errors import ArchiveNotFound, StageFailed
 from omnilake.ingest import landing, stages
+from omnilake.ingest.purge import purge
 from omnilake.models import Batch, BatchDocument, DocumentStatus, ErrorRecord, JobKind
 
 
@@ -62,7 +63,7 @@ def _close(document: BatchDocument, batch: Batch, space: str) -> None:
             characters=document.characters,
             embedding_space=space,
         )
-        _supersede(document, batch.archive_id)
+        _supersede(document, batch.job_id, batch.archive_id)
     elif document.status == DocumentStatus.DUPLICATE:
         if not document.duplicate_of:
             return  # the object belongs to the execution that took it
@@ -79,13 +80,22 @@ def _close(document: BatchDocument, batch: Batch, space: str) -> None:
     landing.move(document.ref, document.status, batch.job_id, document.error)
 
 
-def _supersede(document: BatchDocument, archive_id: str) -> None:
-    """Older versions give up their content; other uploads of that content come back as entries of their own."""
-    for item in entries.versions(document.entry_id):
-        if item["version"] < document.version and item["content_hash"] != document.content_hash:
+def _supersede(document: BatchDocument, job_id: str, archive_id: str) -> None:
+    """The newest completed version of an entry takes the others' place in search, whichever was completed last.
+
+    Superseded versions give up their content; other uploads of that content come back as entries of their own.
+    """
+    completed = [
+        item for item in entries.versions(document.entry_id) if item["status"] == DocumentStatus.COMPLETED.value
+    ]
+    newest, *superseded = completed
+    purge(job_id, archive_id, [(document.entry_id, item["version"]) for item in superseded])
+    for item in superseded:
+        if item["content_hash"] != newest["content_hash"]:
             for alias in entries.release_content(archive_id, item["content_hash"], document.entry_id, item["version"]):
                 if alias != document.ref.key:
                     landing.return_to_incoming(document.ref.bucket, alias)
+        entries.finish(document.entry_id, item["version"], archive_id=archive_id, status=DocumentStatus.SUPERSEDED)
 
 
 def _fail(document: BatchDocument, batch: Batch) -> None:
@@ -115,7 +125,7 @@ def _end_job(batch: Batch) -> PublishResult:
     kind, state = JobKind.INGEST_DOCUMENT, "Publish Entries"
     error = _batch_error(batch)
     if error is None:
-        jobs.complete(batch.job_id, kind, state, documents=records, **progress)
+        jobs.complete(batch.job_id, kind, state, result_key="", documents=records, **progress)
     else:
         jobs.fail(batch.job_id, kind, state, error, documents=records, **progress)
     return PublishResult(

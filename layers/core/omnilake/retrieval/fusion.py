@@ -65,12 +65,11 @@ def fuse(
     found = merged(evidence for result in results for evidence in result.evidence)
     current = newest_versions(found)
     ranked = ranking(current, alpha)
-    distinct = without_near_duplicates(ranked, near_duplicate)
-    kept = distinct[:limit]
+    kept, duplicates = first_distinct(ranked, limit, near_duplicate)
     dropped = {
         OLDER_VERSION: len(found) - len(current),
-        DUPLICATE: len(ranked) - len(distinct),
-        OVER_LIMIT: len(distinct) - len(kept),
+        DUPLICATE: duplicates,
+        OVER_LIMIT: len(ranked) - duplicates - len(kept),
     }
     dropped = {reason: count for reason, count in dropped.items() if count}
     return Fused(matched=len(found), evidence=kept, dropped=dropped)
@@ -97,8 +96,8 @@ def newest_versions(evidence: Sequence[Evidence]) -> list[Evidence]:
 def ranking(evidence: Sequence[Evidence], alpha: float) -> list[Evidence]:
     """Evidence by its fused score, best first; ties by vector, full text, then reading order, then id.
 
-    Each kind of score is scaled to [0, 1] over the evidence that has it. Evidence without it gets 0 of it: what full
-    text leaves out shares no word with the question, or scores no more than the least of what it found.
+    Each kind of score is scaled to [0, 1] over the evidence that has it. Retrievers give both kinds to what they find;
+    evidence that lacks one all the same gets 0 of it, as if it were the least of all that was found.
     """
     vector = _min_max([each.scores.vector for each in evidence])
     full_text = _min_max([each.scores.full_text for each in evidence])
@@ -110,21 +109,28 @@ def ranking(evidence: Sequence[Evidence], alpha: float) -> list[Evidence]:
     return sorted(scored, key=_order)
 
 
-def without_near_duplicates(ranked: Sequence[Evidence], threshold: float) -> list[Evidence]:
-    """Evidence whose text is not nearly that of a better one. Linear in the shingles, unless many texts share them."""
+def first_distinct(ranked: Sequence[Evidence], limit: int, threshold: float) -> tuple[list[Evidence], int]:
+    """The first ``limit`` of a ranking whose texts are not nearly that of a better one, and how many were.
+
+    What comes after the last one that is kept is not looked at.
+    """
     holders: dict[tuple[str, ...], list[int]] = {}
     sizes: list[int] = []
     kept: list[Evidence] = []
+    duplicates = 0
     for each in ranked:
+        if len(kept) == limit:
+            break
         shingles = _shingles(each.chunk.text)
         shared = Counter(holder for shingle in shingles for holder in holders.get(shingle, ()))
         if any(common / (len(shingles) + sizes[holder] - common) >= threshold for holder, common in shared.items()):
+            duplicates += 1
             continue
         for shingle in shingles:
             holders.setdefault(shingle, []).append(len(kept))
         sizes.append(len(shingles))
         kept.append(each)
-    return kept
+    return kept, duplicates
 
 
 def _joined(one: Scores, other: Scores) -> Scores:

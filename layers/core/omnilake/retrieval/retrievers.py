@@ -1,4 +1,8 @@
-"""The retrievers: each is a state of its own, reads the plan, and writes what it found."""
+"""The retrievers: each is a state of its own, reads the plan, and writes what it found.
+
+Each also gives its hits the other kind of score, so that fusion compares all candidates by both, and one retriever that
+fails takes only its own candidates away.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +71,7 @@ def retrieve(job_id: str, retriever: str) -> RetrieveResult:
 def _by_vector(store: Store, plan: RetrievalPlan) -> list[Evidence]:
     from omnilake.stores.search import search_vector
 
-    return search_vector(store, plan.vector, plan.limit)
+    return search_vector(store, plan.vector, plan.limit, plan.question)
 
 
 def _by_full_text(store: Store, plan: RetrievalPlan) -> list[Evidence]:

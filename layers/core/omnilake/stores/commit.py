@@ -21,7 +21,7 @@ from lancedb.table import Table
 
 from omnilake.errors import IncompleteIndexing, TransientError
 from omnilake.models import Store
-from omnilake.stores.table import INDEXED_TEXT_INDEX, KEY, open_store
+from omnilake.stores.table import INDEXED_TEXT_INDEX, KEY, open_store, quoted
 
 COMMIT_ATTEMPTS = 6
 """Tries of one write that meets another's commit, before the messages go back to the queue."""
@@ -54,8 +54,7 @@ class Commit:
     """What a store holds after a commit.
 
     Attributes:
-        chunk_ids: those of the committed batches that are in the store; chunks of versions that a newer one has
-            replaced already are not.
+        chunk_ids: those of the committed batches that are in the store.
         store_version: of the table.
     """
 
@@ -76,7 +75,10 @@ class _Key(NamedTuple):
 
 
 def commit(store: Store, batches: Sequence[pa.Table]) -> Commit:
-    """Put batches of rows into a store in one commit, then take older versions of their entries out.
+    """Put batches of rows into a store in one commit.
+
+    Other versions of the same entries stay: they are what is searched until the new ones are published, and what is
+    left if that fails. Their removal is asked for by the state that publishes (:func:`remove_versions`).
 
     All chunks of an entry version must be in one call: what the store has of that version beyond them is left over
     from an attempt that went another way, and is removed too.
@@ -94,19 +96,14 @@ def commit(store: Store, batches: Sequence[pa.Table]) -> Commit:
     offered = _keys(incoming)
     entry_ids = sorted({key.entry_id for key in offered})
     held = _held(table, entry_ids)
-    newest: dict[str, str] = {}
-    for key in (*offered, *held):
-        newest[key.entry_id] = max(newest.get(key.entry_id, ""), key.version)
-    wanted = {key.chunk_id: position for position, key in enumerate(offered) if newest[key.entry_id] == key.version}
-
+    wanted = {key.chunk_id: position for position, key in enumerate(offered)}
     present = {key.chunk_id for key in held}
     missing = sorted(position for chunk_id, position in wanted.items() if chunk_id not in present)
     if missing:
         _persist(table, lambda: _upsert(table, incoming.take(missing)))
-    stale = {key.entry_version for key in held if key.version != newest[key.entry_id]}
-    renewed = {offered[position].entry_version for position in wanted.values()}
+    renewed = {key.entry_version for key in offered}
     left_over = [key.chunk_id for key in held if key.entry_version in renewed and key.chunk_id not in wanted]
-    _delete(table, [*_version_filters(stale), *_filters(KEY, left_over)])
+    _delete(table, _filters(KEY, left_over))
 
     table.checkout_latest()
     after = Counter(key.chunk_id for key in _held(table, entry_ids))
@@ -193,7 +190,7 @@ def _keys(rows: pa.Table) -> list[_Key]:
 
 def _filters(column: str, values: Sequence[str]) -> Iterator[str]:
     for first in range(0, len(values), VALUES_PER_FILTER):
-        listed = ", ".join(_quoted(value) for value in values[first : first + VALUES_PER_FILTER])
+        listed = ", ".join(quoted(value) for value in values[first : first + VALUES_PER_FILTER])
         yield f"{column} IN ({listed})"
 
 
@@ -202,12 +199,8 @@ def _version_filters(versions: Iterable[EntryVersion]) -> Iterator[str]:
     for entry_id, version in sorted(versions):
         by_entry.setdefault(entry_id, []).append(version)
     terms = [
-        f"(entry_id = {_quoted(entry_id)} AND version IN ({', '.join(map(_quoted, each))}))"
+        f"(entry_id = {quoted(entry_id)} AND version IN ({', '.join(map(quoted, each))}))"
         for entry_id, each in by_entry.items()
     ]
     for first in range(0, len(terms), _TERMS_PER_FILTER):
         yield " OR ".join(terms[first : first + _TERMS_PER_FILTER])
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -25,6 +25,8 @@ from omnilake import archives, aws, jobs, layout
 from omnilake.embedding.provider import checked
 from omnilake.errors import ArchiveNotFound, EmbeddingRejected, OmniLakeError, StageFailed, TransientError
 from omnilake.models import Chunk, EmbeddingSpace, JobId, JobKind, Store
+from omnilake.queues import redeliver_soon
+from omnilake.settings import settings
 from omnilake.stores.commit import Commit, commit, needs_optimising, optimise, remove_versions
 from omnilake.stores.table import KEY, rows
 
@@ -127,6 +129,9 @@ def index_messages(event: dict[str, Any]) -> BatchResponse:
         by_archive.setdefault(message.archive_id, []).append(_Request(record["messageId"], message))
     for archive_id, requests in by_archive.items():
         returned += _Committer(archive_id, requests).run()
+    redeliver_soon(
+        settings().require("index_queue_url"), [each for each in event["Records"] if each["messageId"] in returned]
+    )
     return BatchResponse(batchItemFailures=[FailedItem(itemIdentifier=message_id) for message_id in returned])
 
 

@@ -34,7 +34,7 @@ FULL_TEXT = FTS(
     with_position=False,
     max_token_length=64,
 )
-"""Words, folded and stemmed; stop words stay, BM25's idf makes them weigh little. No positions: phrases are not asked."""
+"""Folded, stemmed words; stop words stay, BM25's idf makes them weigh little. No positions: nobody asks for phrases."""
 
 _KEY_MARK = b"lance-schema:unenforced-primary-key:position"
 
@@ -113,6 +113,11 @@ def open_store(store: Store) -> Table:
     table = _handle(store.uri, store.store_id)
     table.checkout_latest()
     return table
+
+
+def quoted(value: str) -> str:
+    """A value as a string literal of a filter expression."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 @cache

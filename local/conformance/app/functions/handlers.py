@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -43,7 +44,7 @@ def inspect(event: Any, context: Any) -> dict[str, Any]:
     return {
         "environment": dict(os.environ),
         "path": sys.path,
-        "cwd": os.getcwd(),
+        "cwd": str(Path.cwd()),
         "layer": conformance_layer.LABEL,
         "layer_file": conformance_layer.__file__,
         "executable": sys.executable,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 import shutil
 import tempfile
 import threading
@@ -22,8 +21,14 @@ def digest_of(archive: bytes) -> str:
 
 
 def digest_from_code_sha256(code_sha256: str) -> str:
-    """The hexadecimal form of Lambda's base64 ``CodeSha256``; equals ``digest_of`` of the same archive."""
-    return base64.b64decode(code_sha256).hex()
+    """The hexadecimal form of Lambda's base64 ``CodeSha256``; equals ``digest_of`` of the same archive.
+
+    Raises ``ValueError`` if it is no SHA-256.
+    """
+    digest = base64.b64decode(code_sha256, validate=True)
+    if len(digest) != hashlib.sha256().digest_size:
+        raise ValueError(f"not a SHA-256: {code_sha256!r}")
+    return digest.hex()
 
 
 class ArtifactStore:
@@ -65,12 +70,11 @@ class ArtifactStore:
             with zipfile.ZipFile(io.BytesIO(archive)) as bundle:
                 for member in bundle.infolist():
                     # extract() drops drive letters, absolute roots and ".." itself
-                    path = bundle.extract(member, partial)
+                    path = Path(bundle.extract(member, partial))
                     mode = member.external_attr >> 16
                     if mode & _EXECUTABLE and not member.is_dir():
-                        os.chmod(path, os.stat(path).st_mode | _EXECUTABLE)
-            os.chmod(partial, 0o755)
-            os.replace(partial, target)
+                        path.chmod(path.stat().st_mode | _EXECUTABLE)
+            partial.replace(target)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise

@@ -31,7 +31,7 @@ def main() -> None:
     if sys.platform == "linux":
         _die_with_parent_on_linux()
     threading.Thread(target=_exit_at_end_of_file, args=(lifeline,), daemon=True, name="lifeline").start()
-    sys.path[0] = os.getcwd()
+    sys.path[0] = os.getcwd()  # noqa: PTH109 - spares every worker the import of pathlib
     sys.argv = ["awslambdaric", handler]
     runpy.run_module("awslambdaric", run_name="__main__", alter_sys=True)
 

@@ -142,9 +142,7 @@ class PythonFunctions:
     ) -> None:
         account, region = account or get_account_id(), region or get_region()
         arn = f"arn:aws:lambda:{region}:{account}:function:{func_name}"
-        self.runtime.discard(
-            lambda version: version.arn == arn and (qualifier is None or version.version == qualifier)
-        )
+        self.runtime.discard(lambda version: version.arn == arn and (qualifier is None or version.version == qualifier))
         self._invalidate_others(func_name, qualifier, account, region)
 
 
@@ -163,7 +161,7 @@ def _layer_digest(version: dict[str, Any]) -> str:
 
 
 def _code_digest(record: dict[str, Any]) -> str:
-    code_sha256 = (record.get("config") or {}).get("CodeSha256")
+    code_sha256: str = (record.get("config") or {}).get("CodeSha256", "")
     with contextlib.suppress(ValueError, TypeError):
         return digest_from_code_sha256(code_sha256)
     return digest_of(record["code_zip"])
@@ -181,5 +179,3 @@ def _decode(payload: bytes, failed: bool) -> tuple[Any, bool]:
 
 def _failure(error_type: str, message: str) -> dict[str, Any]:
     return {"body": {"errorType": error_type, "errorMessage": message}, "error": True, "log": ""}
-
-

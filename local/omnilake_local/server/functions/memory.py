@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 _HIGH_WATER_MARK = re.compile(rb"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
@@ -17,12 +18,9 @@ def peak_resident_mb(process_id: int) -> float | None:
     """
     if sys.platform == "linux":
         try:
-            with open(f"/proc/{process_id}/status", "rb") as status:
-                found = _HIGH_WATER_MARK.search(status.read())
+            found = _HIGH_WATER_MARK.search(Path(f"/proc/{process_id}/status").read_bytes())
         except (FileNotFoundError, ProcessLookupError):
             return None
         return int(found[1]) / 1024 if found else None
-    answer = subprocess.run(
-        ["ps", "-o", "rss=", "-p", str(process_id)], capture_output=True, text=True, check=False
-    )
+    answer = subprocess.run(["ps", "-o", "rss=", "-p", str(process_id)], capture_output=True, text=True, check=False)
     return int(answer.stdout) / 1024 if answer.stdout.strip() else None

@@ -130,9 +130,7 @@ class Worker:
         asyncio.get_running_loop().add_reader(self._output_fd, self._read_output)
         self._exit = asyncio.create_task(self._process.wait())
         waiting = asyncio.create_task(self._ready.wait())
-        await asyncio.wait(
-            {waiting, self._exit}, timeout=INIT_LIMIT_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait({waiting, self._exit}, timeout=INIT_LIMIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         self._measure_memory()
         return (time.perf_counter() - began) * 1000
@@ -194,7 +192,7 @@ class Worker:
         self._report = asyncio.get_running_loop().create_future()
         self._inbox.put_nowait(request)
         await asyncio.wait(
-            {self._report, self._exit},
+            (self._report, self._exit),
             timeout=self.version.timeout_seconds,
             return_when=asyncio.FIRST_COMPLETED,
         )

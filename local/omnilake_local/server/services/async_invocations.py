@@ -65,9 +65,7 @@ def send_to(destination_arn: str, document: dict[str, Any]) -> None:
     elif service == "lambda":
         function, config, _ = lambda_svc._get_func_record_for_ref(destination_arn)
         if function and config:
-            lambda_svc.invoke_async_with_retry(
-                lambda_svc._execution_record_for_config(function, config), document
-            )
+            lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), document)
     elif service == "events":
         succeeded = document["requestContext"]["condition"] == "Success"
         detail_type = f"Lambda Function Invocation Result - {'Success' if succeeded else 'Failure'}"
@@ -124,9 +122,7 @@ def invoke_with_destinations(function: dict[str, Any], event: Any) -> None:
         if dead_letters and result.get("error"):
             send_to(dead_letters, event if isinstance(event, dict) else {"event": event})
 
-    threading.Thread(
-        target=contextvars.copy_context().run, args=(run,), daemon=True, name="lambda-async"
-    ).start()
+    threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name="lambda-async").start()
 
 
 def install() -> None:

@@ -51,9 +51,7 @@ def _dead_letter(target: dict[str, Any], rule: dict[str, Any], event: dict[str, 
         "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts",
         "RETRY_ATTEMPTS": "0",
     }
-    attributes = {
-        name: {"DataType": "String", "StringValue": value} for name, value in texts.items() if value
-    }
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in texts.items() if value}
     with LOCK:
         sqs._act_send_message(
             {"QueueUrl": queue["url"], "MessageBody": json.dumps(event), "MessageAttributes": attributes},
@@ -62,9 +60,7 @@ def _dead_letter(target: dict[str, Any], rule: dict[str, Any], event: dict[str, 
 
 
 def _with_dead_letters(deliver: Callable[..., None]) -> Callable[..., None]:
-    def invoke_target(
-        target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None
-    ) -> None:
+    def invoke_target(target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None) -> None:
         if target_exists(target.get("Arn", "")):
             deliver(target, event, rule, view)
         else:

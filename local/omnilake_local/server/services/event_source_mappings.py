@@ -79,9 +79,7 @@ def sqs_record(message: dict[str, Any], source_arn: str, account: str, region: s
         "receiptHandle": message["receipt_handle"],
         "body": message["body"],
         "attributes": attributes,
-        "messageAttributes": lambda_svc._sqs_message_attributes_to_camel_case(
-            message.get("message_attributes", {})
-        ),
+        "messageAttributes": lambda_svc._sqs_message_attributes_to_camel_case(message.get("message_attributes", {})),
         "md5OfBody": message.get("md5_body") or "",
         "eventSource": "aws:sqs",
         "eventSourceARN": source_arn,
@@ -107,7 +105,7 @@ def failed_messages(answer: Any, sent: set[str]) -> set[str]:
     failures = answer.get("batchItemFailures") or []
     if not isinstance(failures, list):
         return sent
-    named = {failure.get("itemIdentifier") if isinstance(failure, dict) else None for failure in failures}
+    named = {str(failure.get("itemIdentifier")) if isinstance(failure, dict) else "" for failure in failures}
     return named if named <= sent else sent
 
 
@@ -139,7 +137,7 @@ class SqsEventSources:
             esm_wake.clear()
             try:
                 pause = self._poll_all() - time.time()
-            except Exception:
+            except Exception:  # noqa: BLE001 - one bad mapping must not end the polling of all
                 _LOG.exception("Polling the event source mappings failed")
                 pause = LONGEST_SLEEP_SECONDS
             esm_wake.wait(min(max(pause, 0.001), LONGEST_SLEEP_SECONDS))
@@ -161,9 +159,7 @@ class SqsEventSources:
             return None
         if arn.service != "sqs" or not mapping.get("Enabled", True):
             return None
-        function, config = lambda_svc._get_func_record_for_qualifier(
-            mapping["FunctionName"], mapping.get("Qualifier")
-        )
+        function, config = lambda_svc._get_func_record_for_qualifier(mapping["FunctionName"], mapping.get("Qualifier"))
         queue = sqs._queue_by_arn(str(arn))
         if function is None or queue is None:
             return None
@@ -248,9 +244,7 @@ class SqsEventSources:
 
 def _delete(queue: dict[str, Any], receipts: set[str]) -> None:
     with message_queues.LOCK:
-        queue["messages"] = [
-            message for message in queue["messages"] if message.get("receipt_handle") not in receipts
-        ]
+        queue["messages"] = [message for message in queue["messages"] if message.get("receipt_handle") not in receipts]
 
 
 @contextmanager
@@ -261,5 +255,3 @@ def _scope(account: str, region: str) -> Iterator[None]:
     finally:
         _request_account_id.reset(account_token)
         _request_region.reset(region_token)
-
-

@@ -56,9 +56,7 @@ def deliverable(messages: Iterable[dict[str, Any]], now: float) -> list[dict[str
     return found
 
 
-def collect_fifo(
-    queue: dict[str, Any], limit: int, visibility_seconds: int, now: float
-) -> list[dict[str, Any]]:
+def collect_fifo(queue: dict[str, Any], limit: int, visibility_seconds: int, now: float) -> list[dict[str, Any]]:
     """Receive up to ``limit`` messages of a FIFO queue."""
     for message in queue["messages"]:
         sqs._ensure_msg_fields(message)

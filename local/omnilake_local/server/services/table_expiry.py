@@ -36,9 +36,7 @@ def install() -> None:
     create: Callable[..., tuple[str, dict[str, Any]]] = handlers["create"]
     update: Callable[..., tuple[str, dict[str, Any]]] = handlers["update"]
 
-    def create_with_expiry(
-        logical_id: str, properties: dict[str, Any], stack: str
-    ) -> tuple[str, dict[str, Any]]:
+    def create_with_expiry(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
         name, attributes = create(logical_id, properties, stack)
         _apply(name, properties)
         return name, attributes

@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from omnilake_local.server.settings import ServerSettings
@@ -42,7 +42,8 @@ def _leave_out_batch() -> None:
     """
     package, utils = ModuleType("moto.batch"), ModuleType("moto.batch.utils")
     names = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
-    utils.JobStatus = enum.Enum("JobStatus", {name: name for name in names}, type=str)  # type: ignore[attr-defined]
-    package.utils = utils  # type: ignore[attr-defined]
+    statuses: Any = enum.Enum("JobStatus", names)  # type: ignore[misc]
+    vars(utils)["JobStatus"] = statuses
+    vars(package)["utils"] = utils
     sys.modules.setdefault("moto.batch", package)
     sys.modules.setdefault("moto.batch.utils", utils)

@@ -34,6 +34,9 @@ from omnilake_local.server.stepfunctions.interpreter import (
 MAX_FINISHED_EXECUTIONS = 2000
 """Finished executions kept a state machine; the oldest leave first, as after 90 days on AWS."""
 
+MAX_CLOSED_TOKENS = 20_000
+"""Task tokens of ended tasks remembered; an answer to an older one is refused as invalid."""
+
 INTERRUPTED = {
     "error": "EmbeddedCloud.Stopped",
     "cause": "The embedded cloud was stopped while this execution was running.",
@@ -50,6 +53,7 @@ class StepFunctions:
     def __init__(self) -> None:
         self._running: dict[str, RunningExecution] = {}
         self._interrupted: list[dict[str, Any]] = []
+        self._closed_tokens: dict[str, None] = {}
         self._suspended = threading.Event()
         self._start_upstream: Callable[[dict[str, Any]], Response] = service._start_execution
         self._create_upstream: Callable[[dict[str, Any]], Response] = service._create_state_machine
@@ -79,7 +83,9 @@ class StepFunctions:
         """Freeze executions' records: what ends from now on is not recorded, it is aborted at the next start."""
         self._suspended.set()
         for arn, running in list(self._running.items()):
-            service._executions[arn]["events"] = running.history() or service._executions[arn]["events"]
+            record = service._executions[arn]
+            record["events"] = running.history() or record["events"]
+            record["taskTokens"] = running.task_tokens()
 
     def report_interrupted(self) -> None:
         """Publish the end of the executions that the last stop of the server interrupted."""
@@ -100,13 +106,18 @@ class StepFunctions:
     def _restore(self, data: dict[str, Any] | None) -> None:
         """Restore, with executions that were running marked as aborted (ministack would fail them)."""
         for record in data["executions"].all_values() if data and "executions" in data else ():
+            self._close_tokens(record.get("taskTokens", []))
             if record["status"] == "RUNNING":
                 record.update(status="ABORTED", stopDate=service.now_iso(), **INTERRUPTED)
-                service._add_event(
-                    record, "ExecutionAborted", {"executionAbortedEventDetails": dict(INTERRUPTED)}
-                )
+                service._add_event(record, "ExecutionAborted", {"executionAbortedEventDetails": dict(INTERRUPTED)})
                 self._interrupted.append(record)
         self._restore_upstream(data)
+
+    def _close_tokens(self, tokens: list[str]) -> None:
+        """Remember tokens of tasks that have ended: an answer to one is late, not invalid."""
+        self._closed_tokens.update(dict.fromkeys(tokens))
+        while len(self._closed_tokens) > MAX_CLOSED_TOKENS:
+            self._closed_tokens.pop(next(iter(self._closed_tokens)))
 
     def _create(self, data: dict[str, Any]) -> Response:
         return _invalid_definition(data) or self._create_upstream(data)
@@ -147,7 +158,7 @@ class StepFunctions:
                 input_text=record["input"],
                 started=datetime.now(UTC),
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - no fault of the interpreter may leave it RUNNING
             _LOG.exception("The interpreter cannot run %s", arn)
             service._fail_execution(record, "States.Runtime", str(error))
             return
@@ -156,7 +167,7 @@ class StepFunctions:
             result = running.run()
             if not self._suspended.is_set():
                 self._record_end(record, running, result)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - no fault of the interpreter may leave it RUNNING
             _LOG.exception("The interpreter failed on %s", arn)
             service._fail_execution(record, "States.Runtime", str(error))
         finally:
@@ -167,6 +178,8 @@ class StepFunctions:
 
     def _record_end(self, record: dict[str, Any], running: RunningExecution, result: ExecutionResult) -> None:
         record["events"] = _with_end(running.history(), result)
+        record["taskTokens"] = running.task_tokens()
+        self._close_tokens(record["taskTokens"])
         self._record_map_runs(running)
         if record["status"] != "RUNNING":
             return  # StopExecution has written the end already
@@ -190,9 +203,7 @@ class StepFunctions:
     def _describe_map_run(self, data: dict[str, Any]) -> Response:
         return self._with_current_runs(self._describe_run_upstream, data)
 
-    def _with_current_runs(
-        self, answer: Callable[[dict[str, Any]], Response], data: dict[str, Any]
-    ) -> Response:
+    def _with_current_runs(self, answer: Callable[[dict[str, Any]], Response], data: dict[str, Any]) -> Response:
         for running in list(self._running.values()):
             self._record_map_runs(running)
         return answer(data)
@@ -227,13 +238,13 @@ class StepFunctions:
         )
 
     def _answer(self, token: str, outcome: CallbackOutcome) -> Response:
-        return self._with_token(lambda running: running.answer_task(token, outcome))
+        return self._with_token(token, lambda running: running.answer_task(token, outcome))
 
     def _send_heartbeat(self, data: dict[str, Any]) -> Response:
         token = data.get("taskToken", "")
-        return self._with_token(lambda running: running.heartbeat(token))
+        return self._with_token(token, lambda running: running.heartbeat(token))
 
-    def _with_token(self, use: Callable[[RunningExecution], bool]) -> Response:
+    def _with_token(self, token: str, use: Callable[[RunningExecution], bool]) -> Response:
         for running in list(self._running.values()):
             try:
                 if use(running):
@@ -241,6 +252,8 @@ class StepFunctions:
                     return answer
             except CallbackNotifyConsumerError:
                 return _error("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
+        if token in self._closed_tokens:
+            return _error("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
         return _error("InvalidToken", "Invalid Token: 'Invalid token'")
 
 
@@ -253,7 +266,7 @@ def _invalid_definition(data: dict[str, Any]) -> Response | None:
     try:
         parse_program(data.get("definition", ""))
         problems = dangling_transitions(data["definition"])
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the parser raises many kinds, all of them refusals
         problems = [repr(error)]
     if not problems:
         return None

@@ -180,9 +180,7 @@ class MapRun:
         self._record.children = self.children
         if self._stop.is_set():
             cause = "The specified tolerated failure threshold was exceeded"
-            raise state_failure(
-                self._env, StatesErrorNameType.StatesExceedToleratedFailureThreshold, cause
-            )
+            raise state_failure(self._env, StatesErrorNameType.StatesExceedToleratedFailureThreshold, cause)
         if self._fields.writer is not None:
             return [self._write_results()]
         return results
@@ -249,7 +247,7 @@ class MapRun:
             else:
                 output = frame.states.get_input()
                 child |= {"Status": "SUCCEEDED", "Output": json.dumps(output, default=str)}
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - becomes the failure of this child
             child |= {"Status": "FAILED", "Error": "States.Runtime", "Cause": str(error)}
         finally:
             self._env.delete_frame(frame)

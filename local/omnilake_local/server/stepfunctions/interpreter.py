@@ -81,9 +81,7 @@ def _programs(definition: str) -> EvalComponent:
 class RunningExecution:
     """An execution in progress. ``recorded`` is set by the caller when its end can be read from the API."""
 
-    def __init__(
-        self, *, arn: str, name: str, machine: StateMachineRecord, input_text: str, started: datetime
-    ) -> None:
+    def __init__(self, *, arn: str, name: str, machine: StateMachineRecord, input_text: str, started: datetime) -> None:
         region, account = arn.split(":")[3:5]
         self.arn = arn
         self.recorded = threading.Event()
@@ -144,7 +142,15 @@ class RunningExecution:
 
     def heartbeat(self, token: str) -> bool:
         """Note a sign of life of a waiting task; False if no task here has this token."""
-        return any(token in pool._pool and (pool.heartbeat(token), True)[1] for pool in self._callback_pools())
+        for pool in self._callback_pools():
+            if pool.get(token) is not None:
+                pool.heartbeat(token)  # false for a task without HeartbeatSeconds, which AWS accepts too
+                return True
+        return False
+
+    def task_tokens(self) -> list[str]:
+        """Tokens of all tasks so far, waiting or ended."""
+        return [token for pool in self._callback_pools() for token in list(pool._pool)]
 
     @property
     def _environment(self) -> Any:

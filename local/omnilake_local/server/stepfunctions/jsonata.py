@@ -169,9 +169,7 @@ def _evaluation_failure(env: Environment, cause: str) -> FailureEventException:
     details = EventDetails(
         evaluationFailedEventDetails=EvaluationFailedEventDetails(cause=cause, error=name.error_name)
     )
-    event = FailureEvent(
-        env=env, error_name=name, event_type=HistoryEventType.EvaluationFailed, event_details=details
-    )
+    event = FailureEvent(env=env, error_name=name, event_type=HistoryEventType.EvaluationFailed, event_details=details)
     return FailureEventException(failure_event=event)
 
 

@@ -27,7 +27,11 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
     StateTaskServiceCallback,
 )
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
-from moto.stepfunctions.parser.asl.eval.callback.callback import HeartbeatTimeoutError
+from moto.stepfunctions.parser.asl.eval.callback.callback import (
+    CallbackConsumerLeft,
+    CallbackEndpoint,
+    HeartbeatTimeoutError,
+)
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped, ProgramTimedOut
@@ -36,12 +40,8 @@ from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped, Pro
 def state_failure(env: Environment, name: StatesErrorNameType, cause: str) -> FailureEventException:
     """An exception that fails the current state with one of the language's own errors."""
     error = StatesErrorName(typ=name)
-    details = EventDetails(
-        taskFailedEventDetails=TaskFailedEventDetails(error=error.error_name, cause=cause)
-    )
-    event = FailureEvent(
-        env=env, error_name=error, event_type=HistoryEventType.TaskFailed, event_details=details
-    )
+    details = EventDetails(taskFailedEventDetails=TaskFailedEventDetails(error=error.error_name, cause=cause))
+    event = FailureEvent(env=env, error_name=error, event_type=HistoryEventType.TaskFailed, event_details=details)
     return FailureEventException(failure_event=event)
 
 
@@ -92,6 +92,25 @@ def _name_heartbeat_timeouts() -> None:
     StateTaskServiceCallback._from_error = from_error
 
 
+def _close_answered_tasks() -> None:
+    """A task ends with its first answer; later ones are refused with ``TaskTimedOut``. moto accepts them.
+
+    And an answer that comes before moto has set up the heartbeat counts; moto would wait for the next beat.
+    """
+    interrupt_upstream = CallbackEndpoint.interrupt_all
+    wait_upstream = StateTaskServiceCallback._wait_for_task_token_heartbeat
+
+    def interrupt_all(self: CallbackEndpoint) -> None:
+        self.report(CallbackConsumerLeft())
+        interrupt_upstream(self)
+
+    def wait(self: StateTaskServiceCallback, env: Environment, callback_endpoint: CallbackEndpoint, beat: Any) -> Any:
+        return callback_endpoint.get_outcome() or wait_upstream(self, env, callback_endpoint, beat)
+
+    CallbackEndpoint.interrupt_all = interrupt_all
+    StateTaskServiceCallback._wait_for_task_token_heartbeat = wait
+
+
 def _name_choices_without_match() -> None:
     """A choice without a match or default is ``States.NoChoiceMatched``; moto raises a bare RuntimeError."""
     evaluate_upstream = StateChoice._eval_state
@@ -137,5 +156,6 @@ def install() -> None:
     """Apply all corrections."""
     _assign_when_the_state_exits()
     _name_heartbeat_timeouts()
+    _close_answered_tasks()
     _name_choices_without_match()
     _let_a_stop_be_final()

@@ -55,7 +55,7 @@ def operation_model(service: str, action: str) -> OperationModel:
 def error_prefix(service: str) -> str:
     """Prefix of an SDK integration's error names, for example ``DynamoDb`` or ``S3``."""
     service_id = _MODELS.get_service_model(_BOTO_NAMES.get(service, service)).service_id.replace(" ", "")
-    return {"DynamoDB": "DynamoDb", "SFN": "Sfn"}.get(service_id, service_id[0].upper() + service_id[1:])
+    return str({"DynamoDB": "DynamoDb", "SFN": "Sfn"}.get(service_id, service_id[0].upper() + service_id[1:]))
 
 
 class _RawBody(BytesIO):
@@ -185,7 +185,7 @@ def install(clients: ServiceClients) -> None:
     for name, module in list(sys.modules.items()):
         # each task module has imported the function by name
         if name.startswith("moto.stepfunctions.") and hasattr(module, "boto_client_for"):
-            module.boto_client_for = clients.client
+            module.boto_client_for = clients.client  # type: ignore[attr-defined]
     StateTaskService._SERVICE_NAME_SFN_TO_BOTO_OVERRIDES = {
         **StateTaskService._SERVICE_NAME_SFN_TO_BOTO_OVERRIDES,
         **_BOTO_NAMES,

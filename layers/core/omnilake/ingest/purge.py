@@ -1,0 +1,35 @@
+"""Rows leave a store through its one committer: a message behind whatever else waits for that store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from omnilake import archives, aws
+from omnilake.errors import ArchiveNotFound
+from omnilake.settings import settings
+
+
+def purge(job_id: str, archive_id: str, entry_versions: Sequence[tuple[str, str]]) -> None:
+    """Have the rows of some entry versions taken out of their archive's store. May be repeated.
+
+    Args:
+        job_id: on whose behalf.
+        archive_id: whose store; one that does not exist has no rows.
+        entry_versions: (entry id, version) of each.
+    """
+    if not entry_versions:
+        return
+    try:
+        store_id = archives.get_archive(archive_id).store_id
+    except ArchiveNotFound:
+        return
+    named = [{"entry_id": entry_id, "version": version} for entry_id, version in entry_versions]
+    body = json.dumps({"job_id": job_id, "archive_id": archive_id, "purge": named})
+    aws.client("sqs").send_message(
+        QueueUrl=settings().require("index_queue_url"),
+        MessageBody=body,
+        MessageGroupId=store_id,
+        MessageDeduplicationId=hashlib.sha256(body.encode()).hexdigest(),
+    )

@@ -1,0 +1,29 @@
+"""The embedded cloud of the tests that need one: started at the first that asks, stopped at the end of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from embedded_cloud import Cloud, Running
+
+
+@pytest.fixture(scope="session")
+def running_cloud() -> Iterator[Running]:
+    """This checkout, built and deployed for real, with IAM enforced."""
+    from embedded_cloud import running
+
+    with running() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def cloud(running_cloud: Running) -> Iterator[Cloud]:
+    """The same cloud with the environment of this process pointed at it, for as long as a module's tests run."""
+    from embedded_cloud import Cloud
+
+    with running_cloud.environment():
+        yield Cloud(running_cloud)

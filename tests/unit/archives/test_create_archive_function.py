@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from omnilake.archives import get_archive
+from omnilake.errors import InvalidArchive, InvalidStateInput
+
+pytestmark = pytest.mark.usefixtures("served")
+
+CONTEXT = SimpleNamespace(
+    function_name="CreateArchive",
+    memory_limit_in_mb=1024,
+    aws_request_id="r",
+    invoked_function_arn="arn:aws:lambda:any",
+)
+
+
+@pytest.fixture
+def function(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "OmniLake")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "omnilake")
+    path = Path(__file__).resolve().parents[3] / "functions" / "archives" / "create_archive.py"
+    spec = importlib.util.spec_from_file_location("create_archive_function", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_function_creates_an_archive_and_tells_it(function: ModuleType) -> None:
+    told = function.handler({"archive_id": "docs", "description": "d", "chunking": {"max_tokens": 100}}, CONTEXT)
+    assert told == get_archive("docs").model_dump(mode="json")
+    assert told["chunking"]["max_tokens"] == 100
+
+
+def test_a_definition_that_does_not_fit_is_named_as_such(function: ModuleType) -> None:
+    with pytest.raises(InvalidArchive):
+        function.handler({"archive_id": "No Such Id"}, CONTEXT)
+    with pytest.raises(InvalidStateInput):
+        function.handler({"name": "docs"}, CONTEXT)
