@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-import boto3
-
 from omnilake import aws, jobs, layout
 from omnilake.clock import now
 from omnilake.models import Archive, BatchManifest, EmbeddingSpace, JobKind, ObjectRef
@@ -26,7 +24,7 @@ def any_archive(archive_id: str = "docs") -> Archive:
 
 
 def uploaded(key: str, data: bytes) -> ObjectRef:
-    answer = boto3.client("s3").put_object(Bucket=LANDING, Key=key, Body=data)
+    answer = aws.client("s3").put_object(Bucket=LANDING, Key=key, Body=data)
     return ObjectRef(
         bucket=LANDING,
         key=key,

@@ -5,11 +5,14 @@ Names are the logical ids; keys, indexes and versioning come from ``template.yam
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
+import requests
 import yaml
+
+from omnilake import aws
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,15 +41,24 @@ def template() -> dict[str, Any]:
     return loaded
 
 
+@cache
+def _resources() -> dict[str, Any]:
+    return dict(template()["Resources"])
+
+
+def empty() -> None:
+    """Forget everything that was made in moto (which must be active)."""
+    requests.post("http://motoapi.amazonaws.com/moto-api/reset", timeout=10).raise_for_status()
+
+
 def create() -> dict[str, str]:
     """Make the template's tables, buckets, bus and queues in moto (which must be active).
 
     Returns:
         The environment variables that tell the product their names.
     """
-    resources = template()["Resources"]
-    dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
-    for name, resource in resources.items():
+    dynamodb, s3, sqs = aws.client("dynamodb"), aws.client("s3"), aws.client("sqs")
+    for name, resource in _resources().items():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::DynamoDB::Table":
             wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
@@ -55,8 +67,8 @@ def create() -> dict[str, str]:
             bucket = name.lower()
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=properties["VersioningConfiguration"])
-    boto3.client("events").create_event_bus(Name="omnilake")
-    queue = boto3.client("sqs").create_queue(QueueName="index.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    aws.client("events").create_event_bus(Name="omnilake")
+    queue = sqs.create_queue(QueueName="index.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     return {
         "OMNILAKE_LANDING_BUCKET": "landingbucket",
         "OMNILAKE_LAKE_BUCKET": "lakebucket",
@@ -67,7 +79,7 @@ def create() -> dict[str, str]:
         "OMNILAKE_JOBS_TABLE": "JobsTable",
         "OMNILAKE_EVENT_BUS": "omnilake",
         "OMNILAKE_INDEX_QUEUE_URL": queue,
-        "OMNILAKE_UPLOAD_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="uploads")["QueueUrl"],
+        "OMNILAKE_UPLOAD_QUEUE_URL": sqs.create_queue(QueueName="uploads")["QueueUrl"],
         "OMNILAKE_INGEST_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:ingest",
         "OMNILAKE_ANSWER_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:answer",
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from embedded_cloud import Cloud, Server, deploy
+from conformance_cloud import Cloud, Server, deploy
 
 
 @pytest.fixture(scope="session")

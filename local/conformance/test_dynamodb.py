@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from embedded_cloud import Cloud, unique
+from conformance_cloud import Cloud, unique
 
 
 def key(partition: str, sort: str = "1") -> dict[str, Any]:

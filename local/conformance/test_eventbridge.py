@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from embedded_cloud import Cloud, unique, wait_for
+from conformance_cloud import Cloud, unique, wait_for
 
 
 def put(cloud: Cloud, source: str, detail: dict[str, Any]) -> None:
@@ -67,3 +67,22 @@ def test_timed_out_execution_is_announced(cloud: Cloud) -> None:
     cloud.states.start_execution(stateMachineArn=arn, name=name)
     event = json.loads(cloud.message_with("Observed", name)["Body"])
     assert event["detail"]["status"] == "TIMED_OUT"
+
+
+def test_uploads_are_announced_with_their_version_and_order(cloud: Cloud) -> None:
+    bucket, key = cloud["Versioned"], unique("kept/")
+    versions = [cloud.s3.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"] for body in (b"1", b"2")]
+    copied = cloud.s3.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": key}, Metadata={})
+    versions.append(copied["VersionId"])
+    started = cloud.s3.create_multipart_upload(Bucket=bucket, Key=key)
+    upload = {"Bucket": bucket, "Key": key, "UploadId": started["UploadId"]}
+    part = {"PartNumber": 1, "ETag": cloud.s3.upload_part(**upload, PartNumber=1, Body=b"3")["ETag"]}
+    versions.append(cloud.s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [part]})["VersionId"])
+
+    messages = cloud.messages_with("Observed", key, 4)
+    told = [json.loads(message["Body"])["detail"]["object"] for message in messages]
+
+    assert {each["key"] for each in told} == {key}
+    in_order = sorted(told, key=lambda each: each["sequencer"])
+    assert [each["version-id"] for each in in_order] == versions
+    assert len({each["sequencer"] for each in told}) == len(set(versions)) == 4

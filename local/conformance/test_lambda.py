@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from embedded_cloud import Cloud, unique
+from conformance_cloud import Cloud, unique
 
 
 def tail(response: dict[str, str]) -> str:

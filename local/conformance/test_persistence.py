@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from embedded_cloud import Cloud, Server, deploy, unique, wait_for
+from conformance_cloud import Cloud, Server, deploy, unique, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
-from embedded_cloud import Cloud, unique
+from conformance_cloud import Cloud, unique
 
 
 def status_of(error: pytest.ExceptionInfo[ClientError]) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from embedded_cloud import Cloud, unique, wait_for
+from conformance_cloud import Cloud, unique, wait_for
 
 
 def send(cloud: Cloud, queue: str, bodies: Iterable[dict[str, Any]]) -> None:

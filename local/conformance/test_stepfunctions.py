@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from embedded_cloud import Cloud, unique, wait_for
+from conformance_cloud import Cloud, unique, wait_for
 
 INVOKE = "arn:aws:states:::lambda:invoke"
 State = dict[str, Any]

@@ -27,31 +27,37 @@ def data_packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield path
 
 
-@pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty deployment: data resources of the template, settings that name them."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "POWERTOOLS_TRACE_DISABLED": "true",
-        "POWERTOOLS_METRICS_NAMESPACE": "OmniLake",
-        "POWERTOOLS_SERVICE_NAME": "omnilake",
-    }.items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    _forget()
-    with mock_aws():
-        for name, value in stack_in_moto.create().items():
-            monkeypatch.setenv(name, value)
+@pytest.fixture(scope="module")
+def mocked_aws() -> Iterator[None]:
+    """AWS in this process for a module's tests: clients are made once, they cost more than most tests."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "POWERTOOLS_TRACE_DISABLED": "true",
+            "POWERTOOLS_METRICS_NAMESPACE": "OmniLake",
+            "POWERTOOLS_SERVICE_NAME": "omnilake",
+        }.items():
+            patch.setenv(name, value)
+        for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+            patch.delenv(name, raising=False)
+        aws_client.cache_clear()
         yield
-    _forget()
+    aws_client.cache_clear()
 
 
-_CACHED = (settings, aws.client, aws.lake)  # as they are before a test puts something in their place
+@pytest.fixture
+def stack(mocked_aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty deployment: data resources of the template, settings that name them."""
+    stack_in_moto.empty()
+    settings.cache_clear()
+    lake.cache_clear()
+    for name, value in stack_in_moto.create().items():
+        monkeypatch.setenv(name, value)
+    yield
+    settings.cache_clear()
+    lake.cache_clear()
 
 
-def _forget() -> None:
-    for cached in _CACHED:
-        cached.cache_clear()
+aws_client, lake = aws.client, aws.lake  # as they are before a test puts something in their place

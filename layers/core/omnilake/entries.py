@@ -2,7 +2,7 @@
 
 Two tables. *entries*: one item per (entry, version). *registrations*: claims that make ingestion idempotent:
 
-``object#<bucket>#<key>#<version id>``   this S3 object version was taken by that job
+``object#<bucket>#<key>#<identity>``      this S3 object version was taken by that job
 ``content#<archive>#<sha256>``           these bytes are in the archive as that entry version; ``aliases`` are other
                                          uploads of the same bytes
 
@@ -64,7 +64,7 @@ def version_of(last_modified: str, sequencer: str, content_hash: str) -> str:
 
 def claim_object(ref: ObjectRef, job_id: str) -> Claim:
     """Take an object version for a job."""
-    key = {"registration_id": f"object#{ref.bucket}#{ref.key}#{ref.version_id or 'null'}"}
+    key = {"registration_id": f"object#{ref.bucket}#{ref.key}#{ref.identity}"}
     taken = _registrations().put(
         {**key, "job_id": job_id, "claimed_at": now()},
         condition="attribute_not_exists(registration_id) OR job_id = :job_id",
@@ -153,7 +153,7 @@ def release_content(archive_id: str, content_hash: str, entry_id: str, version: 
 def release_object(ref: ObjectRef, job_id: str) -> None:
     """Let an object version be taken again (after a failure that a new upload or a redrive may mend)."""
     _registrations().delete(
-        {"registration_id": f"object#{ref.bucket}#{ref.key}#{ref.version_id or 'null'}"},
+        {"registration_id": f"object#{ref.bucket}#{ref.key}#{ref.identity}"},
         condition="job_id = :job_id",
         values={":job_id": job_id},
     )

@@ -132,6 +132,11 @@ class ObjectRef(Model):
     etag: str = ""
     sequencer: str = ""  # S3's order of events of one key, hex
 
+    @property
+    def identity(self) -> str:
+        """What tells two uploads of one key apart: the version, or where the event names none, the event's order."""
+        return self.version_id or self.sequencer or self.etag or "null"
+
 
 class BatchManifest(Model):
     """What one ``ingest_document`` execution works on: 1..N documents of one archive."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import boto3
 import pytest
 from any_ingest import LANDING, any_archive, any_batch, uploaded
 
@@ -92,7 +91,7 @@ def test_should_reject_and_keep_with_its_reason(
 def test_should_say_that_an_object_was_deleted_before_it_was_read() -> None:
     any_archive()
     ref = uploaded("incoming/docs/gone.md", b"soon gone")
-    boto3.client("s3").delete_object(Bucket=LANDING, Key=ref.key, VersionId=ref.version_id)
+    aws.client("s3").delete_object(Bucket=LANDING, Key=ref.key, VersionId=ref.version_id)
     batch = ingest(any_batch(ref))
     assert codes(batch.documents) == ["OBJECT_NOT_FOUND"]
 
@@ -204,7 +203,7 @@ class TestRecordFailure:
         job_id = any_batch(uploaded("incoming/docs/guide.md", b"# Guide"))
         (document,) = registered(job_id)
         key = f"batches/{job_id}/registered.json"
-        boto3.client("s3").delete_object(Bucket="lakebucket", Key=key)
+        aws.client("s3").delete_object(Bucket="lakebucket", Key=key)
         record_failure(job_id, "Sandbox.Timedout", '{"errorMessage": "Task timed out"}')
         assert entries.versions(document.entry_id)[0]["status"] == "FAILED"
         assert statuses(any_batch(uploaded("incoming/docs/guide.md", b"# Guide"))) == ["PROCESSING"]
@@ -217,7 +216,7 @@ class TestRecordFailure:
         cut = [document.model_copy(update={"chunks": 3}) for document in batch.documents]
         stages.write(batch.model_copy(update={"documents": cut, "chunks": 3, "embed_batches": 1}), stages.CHUNKED)
         record_failure(job_id, "StageFailed", "")
-        sqs = boto3.client("sqs")
+        sqs = aws.client("sqs")
         queue = sqs.get_queue_url(QueueName="index.fifo")["QueueUrl"]
         (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
         assert cut[0].entry_id in message["Body"]

@@ -11,9 +11,9 @@ from rich.rule import Rule
 
 ARCHIVE = "demo"
 QUESTIONS = (
-    "What is the maximum size of the input that StartExecution accepts?",
-    "What caused the incident, and how long did it last?",
+    "Why was gauge-intake throttled during incident NT-2291?",
     "How long does Lambda retain an asynchronous event before it discards it?",
+    "What happens to the parts of an aborted multipart upload?",
 )
 UNANSWERABLE = "Which grape varieties grow best on volcanic soil?"
 

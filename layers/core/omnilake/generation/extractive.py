@@ -44,7 +44,7 @@ QUANTITY_SHARE = 0.1
 SCORE_FLOOR = 0.33
 """Below it a sentence is not about the question."""
 
-RELATIVE_FLOOR = 0.55
+RELATIVE_FLOOR = 0.65
 """Share of the best sentence's score below which others only pad the answer."""
 
 CONTEXT_CHARACTERS = 120

@@ -81,7 +81,7 @@ def batches(refs: list[ObjectRef]) -> list[BatchManifest]:
     """
     by_archive: dict[str, dict[tuple[str, str, str], ObjectRef]] = defaultdict(dict)
     for ref in refs:
-        by_archive[archive_of(ref.key)][(ref.bucket, ref.key, ref.version_id or "")] = ref
+        by_archive[archive_of(ref.key)][(ref.bucket, ref.key, ref.identity)] = ref
     manifests = []
     for archive_id, unique in sorted(by_archive.items()):
         ordered = [unique[identity] for identity in sorted(unique)]
@@ -126,7 +126,7 @@ def start(manifest: BatchManifest) -> str:
 def _job_id(archive_id: str, documents: list[ObjectRef]) -> str:
     digest = hashlib.sha256()
     for ref in documents:
-        digest.update(json.dumps([ref.bucket, ref.key, ref.version_id]).encode())
+        digest.update(json.dumps([ref.bucket, ref.key, ref.identity]).encode())
     readable = re.sub(r"[^A-Za-z0-9_-]", "-", archive_id)[:40] or "none"
     return f"ingest-{readable}-{digest.hexdigest()[:24]}"
 
@@ -165,7 +165,7 @@ def accept(records: list[dict[str, Any]]) -> list[str]:
             start(manifest)
         except ClientError as error:
             logger.error("batch not started", extra={"job_id": manifest.job_id, "error_code": aws.error_code(error)})
-            members = {(ref.bucket, ref.key, ref.version_id) for ref in manifest.documents}
-            failed += [each for each, ref in refs.items() if (ref.bucket, ref.key, ref.version_id) in members]
+            members = {(ref.bucket, ref.key, ref.identity) for ref in manifest.documents}
+            failed += [each for each, ref in refs.items() if (ref.bucket, ref.key, ref.identity) in members]
     redeliver_soon(settings().require("upload_queue_url"), [each for each in records if each["messageId"] in failed])
     return failed

@@ -18,6 +18,7 @@ def install_corrections(settings: ServerSettings) -> SqsEventSources:
         layer_archives,
         message_queues,
         metric_math_alarms,
+        object_versions,
         table_expiry,
     )
     from omnilake_local.server.services.event_source_mappings import SqsEventSources
@@ -26,6 +27,7 @@ def install_corrections(settings: ServerSettings) -> SqsEventSources:
     metric_math_alarms.install()
     async_invocations.install()
     event_rules.install()
+    object_versions.install()
     table_expiry.install()
     layer_archives.install()
     bounded_memory.install()
