@@ -39,7 +39,7 @@ demo: setup                                     ## the main job, end to end
 	@$(BIN)/omnilake demo
 
 test: setup-dev
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: setup-dev .omnilake/venvs/lint/stamp
 	@$(BIN)/python scripts/lint

@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from embedded_cloud import Cloud, Running
 
 
+_GROUPS = (
+    ("integration", "cloud"),
+    ("machines", "cloud"),
+    ("conformance", "conformance"),
+    ("packaging", "build"),
+)
+"""Folders of tests, and the process in which all tests of a folder run when ``pytest -n`` makes several."""
+
+
 @pytest.fixture(scope="session")
 def running_cloud() -> Iterator[Running]:
     """This checkout, built and deployed for real, with IAM enforced."""
@@ -27,3 +36,16 @@ def cloud(running_cloud: Running) -> Iterator[Cloud]:
 
     with running_cloud.environment():
         yield Cloud(running_cloud)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a cloud or a build stay together, and those that take longest come first."""
+
+    def order(item: pytest.Item) -> int:
+        return next((place for place, (folder, _) in enumerate(_GROUPS) if folder in item.path.parts), len(_GROUPS))
+
+    for item in items:
+        for folder, group in _GROUPS:
+            if folder in item.path.parts:
+                item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=order)

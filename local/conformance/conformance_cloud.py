@@ -14,7 +14,7 @@ import urllib.request
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,19 +22,22 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from omnilake_local.environments import Environment
+from omnilake_local.host import detect_host
+from omnilake_local.lifecycle import environments_of
+from omnilake_local.paths import find_project
+
 LOCAL = Path(__file__).resolve().parents[1]
 APP = Path(__file__).with_name("app")
-VENVS = LOCAL.parent / ".omnilake" / "venvs"
 STACK = "conformance"
 TERMINAL = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 T = TypeVar("T")
 
 
-def _command(variable: str, default: Path) -> str:
-    found = os.environ.get(variable) or str(default)
-    if not Path(found).exists():
-        pytest.exit(f"{found} does not exist: run 'omnilake local up' once, or set {variable}", returncode=2)
-    return found
+@cache
+def environments() -> dict[str, Environment]:
+    """The project's environments of the embedded cloud, made if they are missing."""
+    return environments_of(find_project(), detect_host())
 
 
 def wait_for(look: Callable[[], T | None], seconds: float = 15.0, pause: float = 0.05) -> T:
@@ -66,11 +69,11 @@ class Server:
     def start(self) -> None:
         """Start and wait until it is healthy."""
         log = (self.state_dir / "server.log").open("ab")
-        environment = {**os.environ, "PYTHONPATH": str(LOCAL)}
+        environment = {**os.environ, "PYTHONPATH": str(LOCAL), "OF_THE_HOST": "1"}
         command = [
-            _command("OMNILAKE_CLOUD_PYTHON", VENVS / "cloud/bin/python"),
+            str(environments()["cloud"].python),
             *("-m", "omnilake_local.server", "--port", str(self.port), "--state-dir", str(self.state_dir)),
-            *("--lambda-python", _command("OMNILAKE_LAMBDA_PYTHON", VENVS / "lambda/bin/python")),
+            *("--lambda-python", str(environments()["lambda"].python)),
         ]
         self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         log.close()
@@ -276,7 +279,7 @@ def deploy(server: Server) -> dict[str, str]:
     python = f"python{sys.version_info.major}.{sys.version_info.minor}"
     architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
     command = [
-        _command("OMNILAKE_SAM", VENVS / "sam/bin/sam"),
+        str(environments()["sam"].path / "bin" / "sam"),
         *("deploy", "--template-file", str(APP / "template.yaml"), "--stack-name", STACK, "--resolve-s3"),
         *("--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar"),
         *("--parameter-overrides", f"PythonRuntime={python}", f"Architecture={architecture}"),

@@ -1,9 +1,4 @@
-"""One server and one deployment of ``app/`` for the whole session.
-
-Needs the virtual environments that the embedded cloud uses. They are found below ``.omnilake/venvs`` of the
-project, or given by OMNILAKE_CLOUD_PYTHON, OMNILAKE_LAMBDA_PYTHON (interpreters) and OMNILAKE_SAM (the
-``sam`` command).
-"""
+"""One server and one deployment of ``app/`` for the whole session."""
 
 from __future__ import annotations
 

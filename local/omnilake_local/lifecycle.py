@@ -72,7 +72,7 @@ def up(
     host = detect_host()
     config = read_samconfig(project.samconfig)
     with lock(state.lock, lambda: progress.note("Another omnilake local command is at work here: waiting for it.")):
-        environments = _environments(project, host, progress)
+        environments = environments_of(project, host, progress)
         server = _server(state, environments, port, progress)
         deployment = Deployment(project, state, host, config, environments["sam"], str(find_uv()))
         fingerprint = deployment_fingerprint(project, host)
@@ -89,8 +89,13 @@ def up(
     return server
 
 
-def _environments(project: Project, host: Host, progress: Progress) -> dict[str, Environment]:
-    """The three environments; those that are missing or have other pins are made, side by side."""
+def environments_of(project: Project, host: Host, progress: Progress | None = None) -> dict[str, Environment]:
+    """The three environments by name; those that are missing or have other pins are made, side by side.
+
+    Raises:
+        LocalCloudError: one could not be made.
+    """
+    progress = progress or Quiet()
     environments = {name: environment(name, project, host) for name in NAMES}
     missing = [each for each in environments.values() if not each.is_current()]
     if not missing:
