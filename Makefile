@@ -11,6 +11,7 @@ RUNTIME ?= python3.13
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 export SAM_CLI_TELEMETRY := 0
+export UV_SYSTEM_CERTS := 1
 
 help:
 	@sed -n '1,/^SHELL/{/^#/s/^# //p}' Makefile

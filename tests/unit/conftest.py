@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import layer_packages
 import pytest
 import stack_in_moto
+from any_queue import Queue
 from moto import mock_aws
 
-from omnilake import aws
+from omnilake import aws, handler
 from omnilake.settings import settings
 
 
@@ -27,6 +29,22 @@ def data_packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield path
 
 
+@pytest.fixture(autouse=True)
+def _own_metrics(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Metrics in the namespace of the template, which is read when the product is imported; none of another test."""
+    monkeypatch.setattr(handler.metrics.provider, "namespace", "OmniLake")
+    yield
+    handler.metrics.clear_metrics()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the product's loggers write, as CloudWatch would get it."""
+    written = io.StringIO()
+    monkeypatch.setattr(handler.logger.registered_handler, "stream", written)
+    return written
+
+
 @pytest.fixture(scope="module")
 def mocked_aws() -> Iterator[None]:
     """AWS in this process for a module's tests: clients are made once, they cost more than most tests."""
@@ -36,8 +54,6 @@ def mocked_aws() -> Iterator[None]:
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_DEFAULT_REGION": "us-east-1",
             "POWERTOOLS_TRACE_DISABLED": "true",
-            "POWERTOOLS_METRICS_NAMESPACE": "OmniLake",
-            "POWERTOOLS_SERVICE_NAME": "omnilake",
         }.items():
             patch.setenv(name, value)
         for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
@@ -58,6 +74,18 @@ def stack(mocked_aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     settings.cache_clear()
     lake.cache_clear()
+
+
+@pytest.fixture
+def index_queue(stack: None, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    """The queue before the stores' committers."""
+    return Queue(settings().require("index_queue_url"), monkeypatch)
+
+
+@pytest.fixture
+def upload_queue(stack: None, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    """The queue of S3's events."""
+    return Queue(settings().require("upload_queue_url"), monkeypatch)
 
 
 aws_client, lake = aws.client, aws.lake  # as they are before a test puts something in their place

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from omnilake import aws
 
@@ -35,3 +35,5 @@ def redeliver_soon(queue_url: str, records: Iterable[dict[str, Any]]) -> None:
             )
         except ClientError as error:
             logger.warning("visibility not shortened", extra={"error_code": aws.error_code(error)})
+        except BotoCoreError as error:  # the network: a failure here would send the batch's good messages back too
+            logger.warning("visibility not shortened", extra={"error_code": type(error).__name__})

@@ -2,28 +2,22 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
+from any_lambda import any_context
 
 from omnilake.archives import get_archive
 from omnilake.errors import InvalidArchive, InvalidStateInput
 
-pytestmark = pytest.mark.usefixtures("served")
-
-CONTEXT = SimpleNamespace(
-    function_name="CreateArchive",
-    memory_limit_in_mb=1024,
-    aws_request_id="r",
-    invoked_function_arn="arn:aws:lambda:any",
-)
+pytestmark = [
+    pytest.mark.usefixtures("served"),
+    pytest.mark.filterwarnings("ignore:No application metrics to publish"),
+]
 
 
 @pytest.fixture
-def function(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "OmniLake")
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "omnilake")
+def function() -> ModuleType:
     path = Path(__file__).resolve().parents[3] / "functions" / "archives" / "create_archive.py"
     spec = importlib.util.spec_from_file_location("create_archive_function", path)
     assert spec is not None
@@ -34,13 +28,13 @@ def function(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_function_creates_an_archive_and_tells_it(function: ModuleType) -> None:
-    told = function.handler({"archive_id": "docs", "description": "d", "chunking": {"max_tokens": 100}}, CONTEXT)
+    told = function.handler({"archive_id": "docs", "description": "d", "chunking": {"max_tokens": 100}}, any_context())
     assert told == get_archive("docs").model_dump(mode="json")
     assert told["chunking"]["max_tokens"] == 100
 
 
 def test_a_definition_that_does_not_fit_is_named_as_such(function: ModuleType) -> None:
     with pytest.raises(InvalidArchive):
-        function.handler({"archive_id": "No Such Id"}, CONTEXT)
+        function.handler({"archive_id": "No Such Id"}, any_context())
     with pytest.raises(InvalidStateInput):
-        function.handler({"name": "docs"}, CONTEXT)
+        function.handler({"name": "docs"}, any_context())

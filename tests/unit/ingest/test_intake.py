@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from any_queue import Queue
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +34,14 @@ def message(key: str, **detail: Any) -> dict[str, Any]:
         "detail": {"bucket": {"name": "landing"}, "object": {"key": key, "size": 3, "version-id": "v1", **detail}},
     }
     return {"messageId": f"m-{key}", "body": json.dumps(event)}
+
+
+def body(key: str) -> str:
+    return str(message(key)["body"])
+
+
+def keys(records: list[dict[str, Any]]) -> list[str]:
+    return [json.loads(record["body"])["detail"]["object"]["key"] for record in records]
 
 
 @given(REFS)
@@ -86,22 +95,56 @@ class TestAccept:
         assert intake.accept(poll) == []
         assert len(started) == 1
 
-    def test_should_send_back_a_poison_message_alone(self, started: list[dict[str, Any]]) -> None:
-        poison = {"messageId": "poison", "body": "\x00"}
-        assert intake.accept([poison, message("incoming/docs/a.md")]) == ["poison"]
+    def test_should_send_back_a_poison_message_alone(self, started: list[dict[str, Any]], upload_queue: Queue) -> None:
+        upload_queue.send("no event")
+        upload_queue.send(body("incoming/docs/a.md"))
+        poison, good = upload_queue.receive()
+        assert intake.accept([poison, good]) == [poison["messageId"]]
         assert len(started) == 1
+        upload_queue.pass_time(6)
+        (again,) = upload_queue.receive()
+        assert again["body"] == "no event"
 
     def test_should_leave_folder_markers_alone(self, started: list[dict[str, Any]]) -> None:
         assert intake.accept([message("incoming/docs/folder/", size=0)]) == []
         assert started == []
 
     def test_should_send_back_the_messages_of_a_batch_that_was_not_started(
-        self, monkeypatch: pytest.MonkeyPatch
+        self, monkeypatch: pytest.MonkeyPatch, started: list[dict[str, Any]], upload_queue: Queue
     ) -> None:
         class Throttled:
             def start_execution(self, **request: Any) -> None:
                 raise ClientError({"Error": {"Code": "ThrottlingException"}}, "StartExecution")
 
+        for key in ("incoming/docs/a.md", "incoming/docs/b.md"):
+            upload_queue.send(body(key))
+        records = upload_queue.receive()
+        unthrottled = aws.client
+        with monkeypatch.context() as throttled:
+            throttled.setattr(aws, "client", lambda name: Throttled() if name == "stepfunctions" else unthrottled(name))
+            assert intake.accept(records) == [record["messageId"] for record in records]
+        upload_queue.pass_time(4)
+        assert upload_queue.receive() == []
+        upload_queue.pass_time(2)
+        again = upload_queue.receive()
+        assert keys(again) == ["incoming/docs/a.md", "incoming/docs/b.md"]
+        assert intake.accept(again) == []
+        assert len(started) == 1
+
+    def test_should_send_back_only_the_batches_that_were_not_started(
+        self, monkeypatch: pytest.MonkeyPatch, upload_queue: Queue
+    ) -> None:
+        class HalfThrottled:
+            def start_execution(self, **request: Any) -> None:
+                if json.loads(request["input"])["archive_id"] == "docs":
+                    raise ClientError({"Error": {"Code": "ThrottlingException"}}, "StartExecution")
+
         real = aws.client
-        monkeypatch.setattr(aws, "client", lambda name: Throttled() if name == "stepfunctions" else real(name))
-        assert intake.accept([message("incoming/docs/a.md")]) == ["m-incoming/docs/a.md"]
+        monkeypatch.setattr(aws, "client", lambda name: HalfThrottled() if name == "stepfunctions" else real(name))
+        for key in ("incoming/wiki/a.md", "incoming/docs/b.md"):
+            upload_queue.send(body(key))
+        wiki, docs = upload_queue.receive()
+        assert intake.accept([wiki, docs]) == [docs["messageId"]]
+        assert upload_queue.count("NotVisible") == 2
+        upload_queue.pass_time(6)
+        assert keys(upload_queue.receive()) == ["incoming/docs/b.md"]

@@ -8,13 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from any_store import any_chunks, any_store, vectors_for
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnilake.errors import IncompleteIndexing, TransientError
 from omnilake.models import Chunk, Store
 from omnilake.stores import commit as committing
-from omnilake.stores.commit import commit, needs_optimising, optimise, remove_versions
+from omnilake.stores.commit import EntryVersion, commit, needs_optimising, optimise, remove_versions
 from omnilake.stores.search import search_full_text
 from omnilake.stores.table import create_store, drop_store, open_store, rows
 
@@ -61,25 +61,25 @@ def test_a_half_known_batch_is_completed(store: Store) -> None:
     assert ids(store) == ids_of(chunks)
 
 
-def test_a_new_version_takes_the_place_of_older_ones(store: Store) -> None:
-    other, new = any_chunks("other"), any_chunks("e1", "v2", count=2)
-    commit(store, [batch(any_chunks("e1", "v1")), batch(other)])
+def test_a_new_version_leaves_the_older_one_in_search(store: Store) -> None:
+    old, new, other = any_chunks("e1", "v1"), any_chunks("e1", "v2", count=2), any_chunks("other")
+    commit(store, [batch(old), batch(other)])
+    done = commit(store, [batch(new)])
+    assert done.chunk_ids == set(ids_of(new))
+    assert ids(store) == ids_of(old, new, other)
+
+
+def test_an_older_version_that_comes_late_is_committed_too(store: Store) -> None:
+    old, new = any_chunks("e1", "v1"), any_chunks("e1", "v2")
     commit(store, [batch(new)])
-    assert ids(store) == ids_of(other, new)
+    assert commit(store, [batch(old)]).chunk_ids == set(ids_of(old))
+    assert ids(store) == ids_of(old, new)
 
 
-def test_an_older_version_that_comes_late_stays_out(store: Store) -> None:
-    new = any_chunks("e1", "v2")
-    commit(store, [batch(new)])
-    done = commit(store, [batch(any_chunks("e1", "v1"))])
-    assert done.chunk_ids == frozenset()
-    assert ids(store) == ids_of(new)
-
-
-def test_two_versions_in_one_commit_leave_the_newer(store: Store) -> None:
-    new = any_chunks("e1", "v2")
-    commit(store, [batch(new), batch(any_chunks("e1", "v1"))])
-    assert ids(store) == ids_of(new)
+def test_two_versions_in_one_commit_are_both_there(store: Store) -> None:
+    old, new = any_chunks("e1", "v1"), any_chunks("e1", "v2")
+    assert commit(store, [batch(new), batch(old)]).chunk_ids == set(ids_of(old, new))
+    assert ids(store) == ids_of(old, new)
 
 
 def test_what_an_attempt_with_other_chunks_left_of_a_version_is_removed(store: Store) -> None:
@@ -87,6 +87,21 @@ def test_what_an_attempt_with_other_chunks_left_of_a_version_is_removed(store: S
     after = any_chunks("e1", "v1", word="after")
     commit(store, [batch(after)])
     assert ids(store) == ids_of(after)
+
+
+def test_what_other_versions_have_is_not_left_over(store: Store) -> None:
+    old = any_chunks("e1", "v1", word="before")
+    commit(store, [batch(old), batch(any_chunks("e1", "v2", word="before"))])
+    new = any_chunks("e1", "v2", word="after")
+    commit(store, [batch(new)])
+    assert ids(store) == ids_of(old, new)
+
+
+def test_a_superseded_version_can_be_removed_alone(store: Store) -> None:
+    new, other = any_chunks("e1", "v2"), any_chunks("other", "v1")
+    commit(store, [batch(any_chunks("e1", "v1")), batch(new), batch(other)])
+    remove_versions(store, [("e1", "v1")])
+    assert ids(store) == ids_of(new, other)
 
 
 def test_versions_can_be_removed_again_and_again(store: Store) -> None:
@@ -99,24 +114,71 @@ def test_versions_can_be_removed_again_and_again(store: Store) -> None:
     assert open_store(store).version == version
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(
-        st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["v1", "v2", "v3"])), min_size=1, max_size=3),
-        min_size=1,
-        max_size=4,
-    )
-)
-def test_any_order_of_deliveries_ends_with_the_newest_versions(
-    tmp_path_factory: pytest.TempPathFactory, deliveries: list[list[tuple[str, str]]]
+class Ingestions:
+    """Versions on their way into a store, with the purges that Publish Entries and Record Failure would send."""
+
+    def __init__(self, store: Store, versions: set[EntryVersion], doomed: set[EntryVersion]) -> None:
+        self.store = store
+        self.waiting = set(versions)
+        self.committed: set[EntryVersion] = set()
+        self.completed: set[EntryVersion] = set()
+        self.doomed = doomed
+        self.purges: list[list[EntryVersion]] = []
+
+    def steps(self) -> list[tuple[str, EntryVersion]]:
+        """What may happen next, the queue's first purge included."""
+        purges = [("purge", self.purges[0][0])] if self.purges else []
+        return [
+            *purges,
+            *(("deliver", each) for each in sorted(self.waiting)),
+            *(("redeliver", each) for each in sorted(self.committed)),
+            *(("end", each) for each in sorted(self.committed)),
+        ]
+
+    def step(self, name: str, version: EntryVersion) -> None:
+        if name == "purge":
+            remove_versions(self.store, self.purges.pop(0))
+        elif name == "end":
+            self.committed.remove(version)
+            self._end(version)
+        else:
+            commit(self.store, [batch(any_chunks(*version, count=2))])
+            self.waiting.discard(version)
+            self.committed.add(version)
+
+    def _end(self, version: EntryVersion) -> None:
+        if version in self.doomed:
+            self.purges.append([version])
+            return
+        self.completed.add(version)
+        superseded = sorted(each for each in self.completed if each[0] == version[0])[:-1]
+        if superseded:
+            self.purges.append(superseded)
+
+    def newest(self) -> list[EntryVersion]:
+        return sorted(dict(sorted(self.completed)).items())
+
+
+VERSIONS = st.sets(st.tuples(st.sampled_from("ab"), st.sampled_from(["v1", "v2", "v3"])), min_size=1, max_size=4)
+
+
+@settings(max_examples=15, deadline=None)
+@given(VERSIONS, VERSIONS, st.data())
+def test_any_order_of_deliveries_and_purges_ends_with_the_newest_versions(
+    tmp_path_factory: pytest.TempPathFactory,
+    versions: set[EntryVersion],
+    doomed: set[EntryVersion],
+    data: st.DataObject,
 ) -> None:
-    store = any_store(tmp_path_factory.mktemp("store"))
-    newest: dict[str, str] = {}
-    for delivery in deliveries:
-        commit(store, [batch(any_chunks(entry_id, version, count=2)) for entry_id, version in delivery])
-        for entry_id, version in delivery:
-            newest[entry_id] = max(newest.get(entry_id, ""), version)
-    assert ids(store) == ids_of(*(any_chunks(entry_id, version, count=2) for entry_id, version in newest.items()))
+    ingestions = Ingestions(any_store(tmp_path_factory.mktemp("store")), versions, doomed - {min(versions)})
+    redeliveries = 2
+    while steps := [each for each in ingestions.steps() if each[0] != "redeliver" or redeliveries]:
+        name, version = data.draw(st.sampled_from(steps))
+        redeliveries -= name == "redeliver"
+        ingestions.step(name, version)
+    newest = ingestions.newest()
+    assert {entry_id for entry_id, _ in newest} == {entry_id for entry_id, _ in versions - ingestions.doomed}
+    assert ids(ingestions.store) == ids_of(*(any_chunks(*version, count=2) for version in newest))
 
 
 def test_rows_that_are_missing_after_the_commit_are_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from any_queue import Queue
 from any_store import any_chunks, any_store, vectors_for
 from botocore.exceptions import ClientError
 
@@ -16,6 +18,8 @@ from omnilake.models import Archive, Chunk, JobKind, Store
 from omnilake.stores import indexing
 from omnilake.stores.indexing import index_messages
 from omnilake.stores.table import open_store
+
+Deliver = Callable[..., list[int]]
 
 
 class StepFunctions:
@@ -76,13 +80,24 @@ def write_vectors(job_id: str, number: int, vectors: np.ndarray) -> None:
     aws.lake().write(layout.embed_vectors(job_id, number), data.getvalue())
 
 
-def deliver(*messages: dict[str, Any] | str) -> list[str]:
-    """Positions of the messages that go back to the queue."""
-    records = [
-        {"messageId": str(number), "body": message if isinstance(message, str) else json.dumps(message)}
-        for number, message in enumerate(messages)
-    ]
-    return [item.itemIdentifier for item in index_messages({"Records": records}).batchItemFailures]
+@pytest.fixture
+def deliver(index_queue: Queue) -> Deliver:
+    """Put messages into the queue and have them worked off; returns the positions of those that go back."""
+
+    def sent_and_worked_off(*messages: dict[str, Any] | str) -> list[int]:
+        for message in messages:
+            index_queue.send(message)
+        return work_off(index_queue)
+
+    return sent_and_worked_off
+
+
+def work_off(queue: Queue) -> list[int]:
+    """One poll: positions of the messages that go back to the queue, the others are deleted."""
+    records = queue.receive()
+    returned = {item.itemIdentifier for item in index_messages({"Records": records}).batchItemFailures}
+    queue.delete([record for record in records if record["messageId"] not in returned])
+    return [position for position, record in enumerate(records) if record["messageId"] in returned]
 
 
 def ids(store: Store) -> list[str]:
@@ -94,7 +109,7 @@ def ids_of(*groups: list[Chunk]) -> list[str]:
 
 
 def test_ten_messages_are_one_commit_and_each_execution_is_answered(
-    docs: Store, machine: StepFunctions, monkeypatch: pytest.MonkeyPatch
+    docs: Store, deliver: Deliver, machine: StepFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexing, "needs_optimising", lambda _: False)
     before = open_store(docs).version
@@ -109,7 +124,7 @@ def test_ten_messages_are_one_commit_and_each_execution_is_answered(
     assert jobs.get("job-4").progress["indexed"] == 5
 
 
-def test_all_embedding_batches_of_a_message_are_indexed(docs: Store, machine: StepFunctions) -> None:
+def test_all_embedding_batches_of_a_message_are_indexed(docs: Store, deliver: Deliver, machine: StepFunctions) -> None:
     chunks = any_chunks("e1", count=30)
     assert deliver(staged("job-1", chunks[:10], chunks[10:20], chunks[20:])) == []
     assert ids(docs) == ids_of(chunks)
@@ -117,7 +132,7 @@ def test_all_embedding_batches_of_a_message_are_indexed(docs: Store, machine: St
 
 
 def test_large_messages_are_committed_as_they_come(
-    docs: Store, machine: StepFunctions, monkeypatch: pytest.MonkeyPatch
+    docs: Store, deliver: Deliver, machine: StepFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexing, "MIN_COMMIT_ROWS", 3)
     monkeypatch.setattr(indexing, "needs_optimising", lambda _: False)
@@ -130,7 +145,7 @@ def test_large_messages_are_committed_as_they_come(
     assert len(machine.answers) == 3
 
 
-def test_redelivered_messages_leave_the_same_rows(docs: Store, machine: StepFunctions) -> None:
+def test_redelivered_messages_leave_the_same_rows(docs: Store, deliver: Deliver, machine: StepFunctions) -> None:
     message = staged("job-1", any_chunks("e1"))
     assert deliver(message) == []
     first = machine.answers.pop("token of job-1")
@@ -185,7 +200,7 @@ def _missing(job_id: str) -> None:
     ],
 )
 def test_bad_staged_data_fails_its_own_execution_only(
-    docs: Store, machine: StepFunctions, spoil: Any, error: str
+    docs: Store, deliver: Deliver, machine: StepFunctions, spoil: Any, error: str
 ) -> None:
     good, bad = staged("job-good", any_chunks("good")), staged("job-bad", any_chunks("bad"))
     spoil("job-bad")
@@ -197,18 +212,25 @@ def test_bad_staged_data_fails_its_own_execution_only(
 
 
 @pytest.mark.parametrize("code", ["TaskTimedOut", "InvalidToken", "TaskDoesNotExist"])
-def test_an_execution_that_waits_no_longer_is_no_error(docs: Store, machine: StepFunctions, code: str) -> None:
+def test_an_execution_that_waits_no_longer_is_no_error(
+    docs: Store, deliver: Deliver, machine: StepFunctions, code: str
+) -> None:
     machine.refuses["token of job-1"] = code
     assert deliver(staged("job-1", any_chunks("e1")), staged("job-2", any_chunks("e2"))) == []
     assert set(machine.answers) == {"token of job-2"}
 
 
-def test_messages_that_were_not_answered_go_back_to_the_queue(docs: Store, machine: StepFunctions) -> None:
+def test_messages_that_were_not_answered_come_back_soon(
+    docs: Store, deliver: Deliver, machine: StepFunctions, index_queue: Queue
+) -> None:
     machine.refuses["token of job-2"] = "ThrottlingException"
     messages = [staged(f"job-{number}", any_chunks(f"e{number}")) for number in (1, 2, 3)]
-    assert deliver(*messages) == ["1", "2"]
+    assert deliver(*messages) == [1, 2]
     machine.refuses.clear()
-    assert deliver(*messages[1:]) == []
+    index_queue.pass_time(4)
+    assert index_queue.receive() == []
+    index_queue.pass_time(2)
+    assert work_off(index_queue) == []
     assert {token: answer["rows"] for token, answer in machine.answers.items()} == {
         "token of job-1": 3, "token of job-2": 3, "token of job-3": 3,
     }  # fmt: skip
@@ -219,7 +241,13 @@ def test_messages_that_were_not_answered_go_back_to_the_queue(docs: Store, machi
     "error", [TransientError("again"), RuntimeError("lance"), OSError("disk"), ValueError("lance")]
 )
 def test_a_store_that_fails_gives_its_messages_back_and_leaves_other_stores_alone(
-    docs: Store, machine: StepFunctions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    docs: Store,
+    deliver: Deliver,
+    machine: StepFunctions,
+    index_queue: Queue,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
 ) -> None:
     other = registered(any_store(tmp_path / "stores", "wiki-1").model_copy(update={"archive_id": "wiki"}))
     commit = indexing.commit
@@ -235,28 +263,35 @@ def test_a_store_that_fails_gives_its_messages_back_and_leaves_other_stores_alon
         staged("job-2", any_chunks("e2"), archive_id="wiki"),
         staged("job-3", any_chunks("e3")),
     )
-    assert returned == ["0", "2"]
+    assert returned == [0, 2]
     assert set(machine.answers) == {"token of job-2"}
     assert ids(other) == ids_of(any_chunks("e2"))
+    monkeypatch.setattr(indexing, "commit", commit)
+    index_queue.pass_time(6)
+    assert work_off(index_queue) == []
+    assert ids(docs) == ids_of(any_chunks("e1"), any_chunks("e3"))
 
 
-def test_an_unknown_archive_fails_the_execution(docs: Store, machine: StepFunctions) -> None:
+def test_an_unknown_archive_fails_the_execution(docs: Store, deliver: Deliver, machine: StepFunctions) -> None:
     assert deliver(staged("job-1", any_chunks("e1"), archive_id="gone")) == []
     assert machine.answers["token of job-1"]["error"] == "ArchiveNotFound"
 
 
 @pytest.mark.parametrize(
     "body",
-    ["", "junk", "[]", '{"job_id": "job-1"}', '{"job_id": "job-1", "archive_id": "docs", "embed_batches": 1}'],
+    [" ", "junk", "[]", '{"job_id": "job-1"}', '{"job_id": "job-1", "archive_id": "docs", "embed_batches": 1}'],
 )
 def test_a_message_that_names_nobody_to_answer_goes_to_the_dead_letter_queue(
-    docs: Store, machine: StepFunctions, body: str
+    docs: Store, deliver: Deliver, machine: StepFunctions, index_queue: Queue, body: str
 ) -> None:
-    assert deliver(body, staged("job-2", any_chunks("e2"))) == ["0"]
+    assert deliver(body, staged("job-2", any_chunks("e2"))) == [0]
     assert set(machine.answers) == {"token of job-2"}
+    index_queue.pass_time(6)
+    (again,) = index_queue.receive()
+    assert (again["body"], again["attributes"]) == (body, {"ApproximateReceiveCount": "2"})
 
 
-def test_a_purge_takes_out_what_came_before_it(docs: Store, machine: StepFunctions) -> None:
+def test_a_purge_takes_out_what_came_before_it(docs: Store, deliver: Deliver, machine: StepFunctions) -> None:
     purge = {"job_id": "job-1", "archive_id": "docs", "purge": [{"entry_id": "e1", "version": "v1"}]}
     assert deliver(staged("job-1", any_chunks("e1")), purge, staged("job-2", any_chunks("e2"))) == []
     assert ids(docs) == ids_of(any_chunks("e2"))
@@ -265,7 +300,7 @@ def test_a_purge_takes_out_what_came_before_it(docs: Store, machine: StepFunctio
 
 
 def test_a_store_that_can_not_be_optimised_has_its_rows_all_the_same(
-    docs: Store, machine: StepFunctions, monkeypatch: pytest.MonkeyPatch
+    docs: Store, deliver: Deliver, machine: StepFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(_: Store) -> None:
         raise RuntimeError("lance: compaction failed")
@@ -275,6 +310,6 @@ def test_a_store_that_can_not_be_optimised_has_its_rows_all_the_same(
     assert machine.answers["token of job-1"]["rows"] == 3
 
 
-def test_a_message_without_batches_is_answered(docs: Store, machine: StepFunctions) -> None:
+def test_a_message_without_batches_is_answered(docs: Store, deliver: Deliver, machine: StepFunctions) -> None:
     assert deliver(staged("job-1")) == []
     assert machine.answers["token of job-1"]["rows"] == 0
