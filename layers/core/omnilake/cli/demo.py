@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 import click
@@ -64,12 +65,17 @@ def demo() -> None:
         execution = answer.execution_arn
 
     console.print(Rule("4. Look inside"))
+    command = os.path.relpath(sys.argv[0])
     console.print(
-        f"Executions, with every state's input and output:  omnilake local console\n"
-        f"A job's record:  omnilake --local jobs show {job_id}\n"
-        f'Ask yourself:    omnilake --local ask {ARCHIVE} "…"\n'
-        f"Stop it:         omnilake local down   (what was ingested stays)",
+        f"The executions behind the answers, each with its states' inputs and outputs:\n"
+        f"    {command} local console\n"
+        f"    {command} --local jobs show {job_id}\n"
+        f"Ask yourself:\n"
+        f'    {command} --local ask {ARCHIVE} "…"\n'
+        f"Stop it (what was ingested stays):\n"
+        f"    {command} local down",
         soft_wrap=True,
+        highlight=False,
     )
     console.print(f"[dim]last execution: {execution}[/]", soft_wrap=True)
     console.print(f"Done in {time.monotonic() - started:.0f} s.")
