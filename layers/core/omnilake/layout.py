@@ -1,6 +1,7 @@
 """Keys of the lake bucket, in one place.
 
-Everything below ``batches/`` and ``answers/`` belongs to one execution and expires; ``entries/`` and ``stores/`` stay.
+What is below ``batches/`` belongs to one execution and expires; ``entries/``, ``stores/``, ``answers/`` and
+``failed/requests/`` stay.
 Each state writes its own object and never changes another's, so a retried or restarted state converges.
 """
 

@@ -43,20 +43,19 @@ for command in (archive, upload, ask, jobs, demo, local):
 def main() -> None:
     """Entry point: errors that the product raises on purpose are shown without a stack trace."""
     try:
-        cli(standalone_mode=False)
+        code = cli(standalone_mode=False)  # click returns the code of Context.exit in this mode
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
     except Exception as error:
         shown = _expected(error)
         if shown is None:
             raise
         Console(stderr=True).print(shown, style="red", markup=False)
         sys.exit(1)
+    sys.exit(code)
 
 
 def _expected(error: Exception) -> str | None:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from omnilake import aws, jobs, layout
 from omnilake.errors import JobNotFound, OmniLakeError, StageFailed, by_name
 from omnilake.ingest import landing
-from omnilake.models import Answer, Archive, Job, JobKind, JobStatus
+from omnilake.models import Answer, Archive, DocumentStatus, Job, JobKind, JobStatus
 from omnilake.settings import Settings
 
 _POLL_SECONDS = (0.05, 0.5)
@@ -118,7 +118,7 @@ class Deployment:
                 for job in self.ingestions(archive_id, since)
                 if job.status in _ENDED
                 for document in job.documents
-                if document["name"] in wanted
+                if document["name"] in wanted and not _taken_elsewhere(document)
             }
             yield outcomes
             if len(outcomes) == len(wanted):
@@ -185,6 +185,11 @@ class Deployment:
         if "FunctionError" in answer:
             raise _remote_error(payload)
         return payload
+
+
+def _taken_elsewhere(document: dict[str, Any]) -> bool:
+    """Whether another execution has this object version, whose outcome is then the document's."""
+    return document["status"] == DocumentStatus.DUPLICATE and not document.get("duplicate_of")
 
 
 def _remote_error(payload: dict[str, Any]) -> OmniLakeError:

@@ -1,0 +1,123 @@
+"""Names in the landing zone, and objects on their way out of it."""
+
+from __future__ import annotations
+
+import pytest
+from any_ingest import LANDING, uploaded
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omnilake import aws
+from omnilake.errors import InvalidObjectName
+from omnilake.ingest import landing
+from omnilake.models import DocumentStatus, ErrorRecord, ObjectRef
+
+PART = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="/"), min_size=1).filter(
+    lambda part: part not in {".", ".."}
+)
+
+
+@given(PART, st.lists(PART, min_size=1, max_size=4))
+def test_a_key_is_taken_apart_into_archive_and_path(archive_id: str, parts: list[str]) -> None:
+    path = "/".join(parts)
+    key = f"incoming/{archive_id}/{path}"
+    assert landing.parse_key(key) == landing.LandingKey(archive_id, path)
+    assert landing.archive_of(key) == archive_id
+
+
+@given(st.text(max_size=40))
+def test_any_key_is_taken_apart_or_refused(key: str) -> None:
+    try:
+        parsed = landing.parse_key(key)
+    except InvalidObjectName:
+        return
+    assert f"incoming/{parsed.archive_id}/{parsed.path}" == key
+    assert landing.archive_of(key) == parsed.archive_id
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "incoming/",
+        "incoming/docs",
+        "incoming/docs/",
+        "incoming//guide.md",
+        "processed/docs/guide.md",
+        "docs/guide.md",
+        "incoming/docs//guide.md",
+        "incoming/docs/./guide.md",
+        "incoming/docs/../guide.md",
+        "incoming/docs/a\x00b",
+        "incoming/docs/a\u2028b",
+        "incoming/do\ncs/guide.md",
+    ],
+)
+def test_a_key_that_names_no_document_is_refused(key: str) -> None:
+    with pytest.raises(InvalidObjectName):
+        landing.parse_key(key)
+
+
+@pytest.mark.parametrize(
+    ("key", "archive_id"),
+    [
+        ("incoming/docs/guide.md", "docs"),
+        ("incoming/docs/a/b.md", "docs"),
+        ("incoming/loose.md", ""),
+        ("incoming//x", ""),
+        ("", ""),
+    ],
+)
+def test_the_archive_is_read_from_any_key(key: str, archive_id: str) -> None:
+    assert landing.archive_of(key) == archive_id
+
+
+@pytest.mark.usefixtures("stack")
+class TestMove:
+    def test_a_document_is_moved_with_its_job_and_outcome(self) -> None:
+        ref = uploaded("incoming/docs/guide.md", b"# Guide")
+        assert landing.move(ref, DocumentStatus.COMPLETED, "job-1") == "processed/docs/guide.md"
+        kept = aws.ObjectStore(LANDING).head("processed/docs/guide.md")
+        assert kept is not None
+        assert kept["Metadata"] == {"omnilake-job": "job-1", "omnilake-status": "COMPLETED"}
+        assert aws.ObjectStore(LANDING).read("processed/docs/guide.md") == b"# Guide"
+        assert list(aws.ObjectStore(LANDING).keys("incoming/")) == []
+
+    def test_moving_twice_is_harmless(self) -> None:
+        ref = uploaded("incoming/docs/guide.md", b"# Guide")
+        assert [landing.move(ref, DocumentStatus.COMPLETED, "job-1") for _ in range(2)] == [
+            "processed/docs/guide.md"
+        ] * 2
+
+    def test_a_version_that_another_job_has_moved_is_not_there(self) -> None:
+        ref = uploaded("incoming/docs/guide.md", b"# Guide")
+        landing.move(ref, DocumentStatus.COMPLETED, "job-1")
+        assert landing.move(ref, DocumentStatus.COMPLETED, "job-2") == ""
+
+    def test_an_object_that_never_was_is_not_there(self) -> None:
+        ref = ObjectRef(bucket=LANDING, key="incoming/docs/never.md")
+        assert landing.move(ref, DocumentStatus.FAILED, "job-1") == ""
+
+    def test_a_reason_in_any_script_fits_the_metadata(self) -> None:
+        ref = uploaded("incoming/docs/größe.md", b"x")
+        error = ErrorRecord(code="ANY", message="zu groß\n" + "ü" * 2_000, action="kürzen")
+        key = landing.move(ref, DocumentStatus.FAILED, "job-1", error)
+        kept = aws.ObjectStore(LANDING).head(key)
+        assert kept is not None
+        assert key == "failed/docs/größe.md"
+        assert kept["Metadata"]["omnilake-code"] == "ANY"
+        assert kept["Metadata"]["omnilake-reason"].startswith("zu gro%C3%9F %C3%BC")
+        assert sum(len(name) + len(value) for name, value in kept["Metadata"].items()) < 2_048
+
+    def test_a_kept_object_comes_back_as_a_new_upload(self) -> None:
+        ref = uploaded("incoming/docs/copy.md", b"shared")
+        landing.move(ref, DocumentStatus.DUPLICATE, "job-1")
+        landing.return_to_incoming(LANDING, "incoming/docs/copy.md")
+        back = aws.ObjectStore(LANDING).head("incoming/docs/copy.md")
+        assert back is not None
+        assert back["Metadata"] == {}
+        assert back["VersionId"] != ref.version_id
+
+    def test_nothing_comes_back_of_what_was_not_kept(self) -> None:
+        landing.return_to_incoming(LANDING, "incoming/docs/gone.md")
+        assert list(aws.ObjectStore(LANDING).keys("")) == []
