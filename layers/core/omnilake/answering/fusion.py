@@ -118,7 +118,7 @@ def best_similarity(results: Sequence[RetrieverResult]) -> float | None:
 
 
 def shared_words(question: str, results: Sequence[RetrieverResult]) -> float:
-    """Largest share of the question's words that one matched chunk and its headings hold, 0 to 1, weighted by rarity."""
+    """Largest share of a question's words, weighted by rarity, that one matched chunk with its headings holds."""
     chunks = {each.chunk.chunk_id: each.chunk for result in results for each in result.evidence}
     held = [set(words.terms(f"{chunk.title} {chunk.section} {chunk.text}")) for chunk in chunks.values()]
     weights = words.inverse_document_frequency(held)
