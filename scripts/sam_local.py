@@ -1,6 +1,6 @@
 """Run every sample event through the real ``sam local invoke`` and check what comes back.
 
-    python scripts/sam_local.py [PATTERN ...]
+    python scripts/sam_local.py [--hold] [PATTERN ...]
 
 The functions run in containers against the embedded cloud, which is brought up, deployed to and seeded first. Needs a
 Docker engine: a running one is used; on Linux, as root, a private one is started. The image is AWS's own
@@ -19,6 +19,7 @@ import io
 import ipaddress
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -255,6 +256,10 @@ async def _close(server: asyncio.Server) -> None:
 
 
 def _forward_to(port: int) -> Any:
+    # A container that ends leaves its connections open, and asyncio alone holds tasks weakly: they would be collected
+    # while they wait, with a complaint each.
+    connections: set[asyncio.Task[Any] | None] = set()
+
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
@@ -264,10 +269,12 @@ def _forward_to(port: int) -> Any:
                 writer.write_eof()
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(asyncio.current_task())
         try:
             upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
             writer.close()
+            connections.discard(asyncio.current_task())
             return
         try:
             # A cancelled connection ends here: asyncio's streams report a task that ends as cancelled as an error.
@@ -276,6 +283,7 @@ def _forward_to(port: int) -> Any:
         finally:
             upstream_writer.close()
             writer.close()
+            connections.discard(asyncio.current_task())
 
     return forward
 
@@ -335,13 +343,9 @@ class Invoker:
     parameters: dict[str, str]
     region: str
 
-    def invoke(self, function: str, event_file: Path) -> Outcome:
-        """Invoke one function with one event.
-
-        Raises:
-            LocalCloudError: SAM failed, gave no JSON, or took longer than three minutes.
-        """
-        command: list[str | Path] = [
+    def command(self, function: str, event_file: Path) -> list[str]:
+        """The command line for one function and one event."""
+        return [str(part) for part in (
             self.sam, "local", "invoke", function,
             "--event", event_file,
             "--template-file", self.template,
@@ -350,7 +354,14 @@ class Invoker:
             "--invoke-image", self.images[function],
             "--skip-pull-image",
             "--parameter-overrides", *(f"{name}={value}" for name, value in self.parameters.items()),
-        ]  # fmt: skip
+        )]  # fmt: skip
+
+    def invoke(self, function: str, event_file: Path) -> Outcome:
+        """Invoke one function with one event.
+
+        Raises:
+            LocalCloudError: SAM failed, gave no JSON, or took longer than three minutes.
+        """
         # No AWS settings: SAM would ask STS whose account it is.
         env = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
         env |= {"SAM_CLI_TELEMETRY": "0"}
@@ -358,7 +369,13 @@ class Invoker:
             env["DOCKER_HOST"] = self.docker_host
         try:
             done = subprocess.run(
-                command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=INVOKE_TIMEOUT, check=False
+                self.command(function, event_file),
+                env=env,
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=INVOKE_TIMEOUT,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise LocalCloudError(f"sam local invoke took longer than {INVOKE_TIMEOUT} s.") from error
@@ -401,8 +418,18 @@ def run_case(invoker: Invoker, case: Case) -> tuple[Case, list[str], float]:
     return case, wrong, time.monotonic() - started
 
 
-def run(cases: list[Case], events: Path, console: Console) -> int:
-    """Run the cases; print a line for each and a closing line. Returns how many failed."""
+def run(cases: list[Case], events: Path, console: Console, hold: bool = False) -> int:
+    """Run the cases; print a line for each and a closing line.
+
+    Args:
+        cases: which.
+        events: folder of the events and seed.py.
+        console: to print on.
+        hold: run none; print their commands and keep engine and network until interrupted.
+
+    Returns:
+        How many failed.
+    """
     project, host = find_project(), detect_host()
     progress = StepPrinter(console)
     server = lifecycle.up(project, find_state_dir(), progress=progress)
@@ -427,6 +454,9 @@ def run(cases: list[Case], events: Path, console: Console) -> int:
         sam = environment("sam", project, host).path / "bin" / "sam"
         parameters = config.parameters | host.parameters
         invoker = Invoker(sam, engine_host, images, template, environment_file, parameters, config.region)
+        if hold:
+            _hold(invoker, cases)
+            return 0
         failed = 0
         with ThreadPoolExecutor(PARALLEL) as pool:
             for case, wrong, seconds in pool.map(lambda case: run_case(invoker, case), cases):
@@ -442,11 +472,24 @@ def run(cases: list[Case], events: Path, console: Console) -> int:
     return failed
 
 
+def _hold(invoker: Invoker, cases: list[Case]) -> None:
+    """Print how to invoke each case by hand; return at Ctrl-C."""
+    print("\nunset $(compgen -e AWS_); export SAM_CLI_TELEMETRY=0")
+    if invoker.docker_host:
+        print(f"export DOCKER_HOST={invoker.docker_host}")
+    for case in cases:
+        print(f"\n{shlex.join(invoker.command(case.function, case.event_file))}")
+    print("\nThese work until you press Ctrl-C here.", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
 def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 140)
     parser = argparse.ArgumentParser(description="Run sample events through sam local invoke.")
     parser.add_argument("patterns", nargs="*", help="run events whose Function/case contains one; default all")
     parser.add_argument("--events", type=Path, default=ROOT / "events", help="folder of the events and seed.py")
+    parser.add_argument("--hold", action="store_true", help="run nothing: print the commands, and wait for Ctrl-C")
     chosen = parser.parse_args()
     try:
         cases = [
@@ -457,7 +500,7 @@ def main() -> int:
         if not cases:
             console.print("No sample event matches.")
             return 2
-        return 1 if run(cases, chosen.events, console) else 0
+        return 1 if run(cases, chosen.events, console, chosen.hold) else 0
     except (LocalCloudError, ValueError) as error:
         console.print(f"{error}", style="red", markup=False, soft_wrap=True)
         if isinstance(error, LocalCloudError) and error.action:

@@ -5,6 +5,7 @@ Names are the logical ids; keys, indexes and versioning come from ``template.yam
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,15 +36,15 @@ def _construct(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[st
 _Loader.add_multi_constructor("!", _construct)
 
 
-def template() -> dict[str, Any]:
-    """``template.yaml`` as data."""
+@cache
+def _template() -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _Loader)  # noqa: S506
     return loaded
 
 
-@cache
-def _resources() -> dict[str, Any]:
-    return dict(template()["Resources"])
+def template() -> dict[str, Any]:
+    """``template.yaml`` as data, the caller's own."""
+    return deepcopy(_template())
 
 
 def empty() -> None:
@@ -58,7 +59,7 @@ def create() -> dict[str, str]:
         The environment variables that tell the product their names.
     """
     dynamodb, s3, sqs = aws.client("dynamodb"), aws.client("s3"), aws.client("sqs")
-    for name, resource in _resources().items():
+    for name, resource in _template()["Resources"].items():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::DynamoDB::Table":
             wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")

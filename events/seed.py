@@ -1,0 +1,495 @@
+"""Put in place what the sample events refer to, on the deployment that the environment names.
+
+    python events/seed.py [--stack NAME]
+
+Endpoint, region and credentials come from the environment, as the AWS SDKs define it (``omnilake local status``
+prints them for the embedded cloud). Every event has a job of its own, ``sample-…``, so events run in any order, each
+alone. What earlier runs of the events changed is put back, so seeding may be repeated at any time.
+
+What a state finds is made by the states before it: the deployed functions are invoked one after the other, as the state
+machines invoke them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from omnilake import aws, entries, jobs, layout
+from omnilake.answering.parts import COMPOSED, ComposedClaims
+from omnilake.client.deployment import Deployment, Upload
+from omnilake.clock import now
+from omnilake.ingest import landing
+from omnilake.models import BatchManifest, DocumentStatus, JobKind, ObjectRef
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ROOT / "events" / "documents"
+EXAMPLES = ROOT / "examples"
+
+INGESTION, INDEXING, HARBOUR, LIGHTHOUSES = (
+    "sample-ingestion",
+    "sample-indexing",
+    "sample-harbour",
+    "sample-lighthouses",
+)
+ARCHIVES = {
+    INGESTION: "Documents on their way in, for the sample events of ingest_document.",
+    INDEXING: "Where the sample events of Index Chunks commit to.",
+    HARBOUR: "A handbook that one context holds, for the sample events of answer_request.",
+    LIGHTHOUSES: "More evidence than one context holds, for the sample events of compact_evidence.",
+}
+
+DELETED_VERSION = "3HL4kqtJlcpXroDTDmJrmSpXd3dIbrHY"
+SEQUENCER = "0065A1B2C3D4E5F607"
+PLACING_ATTEMPTS = 3
+SETTLE_S = 120.0
+PARALLEL = 4
+
+
+class Stack:
+    """The deployment, and its functions by logical id."""
+
+    def __init__(self, name: str) -> None:
+        self.deployment = Deployment(name)
+
+    def point_rooms_here(self) -> None:
+        """Make the product's own rooms in this process use the stack's tables and buckets."""
+        for name, value in self.deployment.settings().model_dump().items():
+            if isinstance(value, str) and value:
+                os.environ[f"OMNILAKE_{name.upper()}"] = value
+
+    @cached_property
+    def resources(self) -> dict[str, str]:
+        """Physical ids by logical ids."""
+        pages = (
+            aws.client("cloudformation")
+            .get_paginator("list_stack_resources")
+            .paginate(StackName=self.deployment.stack_name)
+        )
+        return {
+            each["LogicalResourceId"]: each.get("PhysicalResourceId", "")
+            for page in pages
+            for each in page["StackResourceSummaries"]
+        }
+
+    def invoke(self, function: str, **event: Any) -> dict[str, Any]:
+        """Result of a function (logical id, without "Function"), invoked as the state machines do.
+
+        Raises:
+            SystemExit: it failed.
+        """
+        answer = aws.client("lambda").invoke(
+            FunctionName=self.resources[f"{function}Function"], Qualifier="live", Payload=json.dumps(event).encode()
+        )
+        result: dict[str, Any] = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise SystemExit(f"{function} failed for {event}: {result}")
+        return result
+
+
+# --- ingestions -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ingestion:
+    """A batch that has come as far as the state before the one that the event is for."""
+
+    job_id: str
+    documents: dict[str, bytes | None]
+    """Content by name; None of an object that is not there."""
+    archive_id: str = INGESTION
+    stages: tuple[str, ...] = ()
+    """Functions that have run, in order; Embed Batch for every embedding batch."""
+
+
+def _document(topic: str, paragraphs: int = 6) -> bytes:
+    """A text that no other ingestion has, so that none is a duplicate."""
+    lines = [
+        f"Rule {number} of the {topic}: whoever is on duty reads gauge {number * 7} at {number + 5} o'clock, compares "
+        f"it with the table of the {topic}, and writes both into book {number}."
+        for number in range(1, paragraphs + 1)
+    ]
+    return "\n\n".join([f"# The {topic}", *lines, ""]).encode()
+
+
+def ingestions() -> list[Ingestion]:
+    """Every batch that a sample event of ingest_document names."""
+    register, extract, cut = "RegisterDocuments", "ExtractText", "ChunkText"
+    examples: dict[str, bytes | None] = {
+        path.name: path.read_bytes() for path in sorted(EXAMPLES.iterdir()) if path.is_file()
+    }
+    pdf = next(EXAMPLES.glob("*.pdf")).read_bytes()
+    return [
+        Ingestion(
+            "sample-register-new",
+            {"tide-table.md": _document("tide table"), "night-watch.md": _document("night watch"), "empty.txt": b""},
+        ),
+        Ingestion("sample-register-deleted", {"deleted.md": None}),
+        Ingestion("sample-register-unknown-archive", {"lost.md": None}, archive_id="sample-missing"),
+        Ingestion("sample-extract", examples, stages=(register,)),
+        Ingestion(
+            "sample-extract-rejected",
+            {"truncated.pdf": pdf[: len(pdf) // 3], "junk.txt": bytes(range(256)) * 8},
+            stages=(register,),
+        ),
+        Ingestion("sample-chunk", {"fog-signal.md": _document("fog signal", 24)}, stages=(register, extract)),
+        Ingestion("sample-embed", {"ice-watch.md": _document("ice watch", 24)}, stages=(register, extract, cut)),
+        Ingestion(
+            "sample-index",
+            {"buoy-list.md": _document("buoy list", 24)},
+            archive_id=INDEXING,
+            stages=(register, extract, cut, "EmbedBatch"),
+        ),
+        Ingestion(
+            "sample-publish",
+            {"dredging.md": _document("dredging plan"), "blank.md": b" \n \n"},
+            stages=(register, extract, cut, "EmbedBatch"),
+        ),
+        Ingestion("sample-publish-rejected", {"blank.txt": b"\n\n \n"}, stages=(register, extract)),
+        Ingestion("sample-record-ingest-failure", {"ferry.md": _document("ferry")}, stages=(register, extract, cut)),
+        Ingestion("sample-record-early-failure", {"mooring.md": _document("mooring")}),
+        Ingestion("sample-close-ingestion", {"anchor.md": _document("anchorage")}, stages=(register,)),
+    ]
+
+
+class Landing:
+    """Places documents in ``incoming/`` for a job of the samples, out of the reach of the workflow.
+
+    Each arrival starts a real ``ingest_document`` execution, as any upload does. It finds the object version taken and
+    leaves it alone: the claim is written a second before the execution can begin.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._bucket = deployment.outputs["LandingBucket"]
+        self.arrivals: set[tuple[str, str]] = set()
+        """Archive and name of what was put."""
+
+    def place(self, ingestion: Ingestion) -> list[ObjectRef]:
+        """The objects of an ingestion, those of an earlier seeding where they are still there."""
+        return [
+            self._ref(ingestion, name, 1, DELETED_VERSION) if data is None else self._claimed(ingestion, name, data)
+            for name, data in ingestion.documents.items()
+        ]
+
+    def _claimed(self, ingestion: Ingestion, name: str, data: bytes) -> ObjectRef:
+        for _ in range(PLACING_ATTEMPTS):
+            version_id = self._still_there(ingestion, name, data) or self._put(ingestion, name, data)
+            ref = self._ref(ingestion, name, len(data), version_id)
+            if entries.claim_object(ref, ingestion.job_id) is entries.Claim.OURS:
+                return ref
+            aws.client("s3").delete_object(Bucket=self._bucket, Key=ref.key, VersionId=version_id)
+        raise SystemExit(f"{name} of {ingestion.job_id} was taken by the workflow {PLACING_ATTEMPTS} times.")
+
+    def _still_there(self, ingestion: Ingestion, name: str, data: bytes) -> str:
+        """Version of the object if it is what would be put, else empty."""
+        head = aws.ObjectStore(self._bucket).head(_key(ingestion, name))
+        same = head is not None and head.get("Metadata", {}).get("sample-sha256") == sha256(data).hexdigest()
+        return str(head["VersionId"]) if head is not None and same else ""
+
+    def _put(self, ingestion: Ingestion, name: str, data: bytes) -> str:
+        stored = aws.client("s3").put_object(
+            Bucket=self._bucket,
+            Key=_key(ingestion, name),
+            Body=data,
+            Metadata={"sample-sha256": sha256(data).hexdigest()},
+        )
+        self.arrivals.add((ingestion.archive_id, _name(ingestion, name)))
+        return str(stored["VersionId"])
+
+    def _ref(self, ingestion: Ingestion, name: str, size: int, version_id: str) -> ObjectRef:
+        key = _key(ingestion, name)
+        return ObjectRef(bucket=self._bucket, key=key, version_id=version_id, size=size, sequencer=SEQUENCER)
+
+
+def _name(ingestion: Ingestion, name: str) -> str:
+    return f"{ingestion.job_id}/{name}"
+
+
+def _key(ingestion: Ingestion, name: str) -> str:
+    return f"{landing.INCOMING}{ingestion.archive_id}/{_name(ingestion, name)}"
+
+
+def seed_ingestion(stack: Stack, zone: Landing, ingestion: Ingestion) -> None:
+    """Bring a batch to where its event finds it."""
+    for name in ingestion.documents:
+        _forget(ingestion.archive_id, _name(ingestion, name))
+    _delete_objects(f"batches/{ingestion.job_id}/")
+    refs = zone.place(ingestion)
+    manifest = BatchManifest(job_id=ingestion.job_id, archive_id=ingestion.archive_id, documents=refs)
+    aws.lake().write_model(layout.batch_manifest(ingestion.job_id), manifest)
+    _open_job(ingestion.job_id, JobKind.INGEST_DOCUMENT, ingestion.archive_id)
+    batch = {"job_id": ingestion.job_id, "archive_id": ingestion.archive_id}
+    embed_batches = 0
+    for stage in ingestion.stages:
+        if stage == "EmbedBatch":
+            for number in range(embed_batches):
+                stack.invoke(stage, **batch, number=number)
+        else:
+            embed_batches = stack.invoke(stage, **batch)["embed_batches"]
+
+
+def _forget(archive_id: str, name: str) -> None:
+    """Take an entry out of the registry, with its claim on its content."""
+    entry_id = entries.entry_id_of(archive_id, landing.SOURCE_TYPE, name)
+    for item in entries.versions(entry_id):
+        entries.release_content(archive_id, item["content_hash"], entry_id, item["version"])
+        aws.table("entries_table").delete({"entry_id": entry_id, "version": item["version"]})
+
+
+def _open_job(job_id: str, kind: JobKind, archive_id: str) -> None:
+    aws.table("jobs_table").delete({"job_id": job_id})
+    jobs.create(job_id, kind, archive_id)
+    jobs.enter(job_id, kind, "Seeded")
+
+
+def _delete_objects(prefix: str) -> None:
+    lake = aws.lake()
+    for key in lake.keys(prefix):
+        aws.client("s3").delete_object(Bucket=lake.bucket, Key=key)
+
+
+def settle(deployment: Deployment, arrivals: Iterable[tuple[str, str]], since: str) -> None:
+    """Wait until the workflow has seen what was placed, and left it alone."""
+    names_of: dict[str, set[str]] = {}
+    for archive_id, name in arrivals:
+        names_of.setdefault(archive_id, set()).add(name)
+    for archive_id, names in names_of.items():
+        for outcomes in deployment.follow_ingestion(archive_id, names, since, SETTLE_S):
+            taken = sorted(name for name, each in outcomes.items() if each["status"] != DocumentStatus.DUPLICATE.value)
+            if taken:
+                raise SystemExit(f"The workflow ingested what was placed for the samples: {', '.join(taken)}.")
+
+
+# --- archives to ask ----------------------------------------------------------------------------------------------
+
+
+def _lighthouses() -> dict[str, bytes]:
+    """Forty-eight pages, about 11,000 tokens."""
+    colours, grounds = ("white", "red", "green"), ("granite", "sandstone", "iron", "brick")
+    ways, sides = ("boat", "causeway"), ("north", "east", "south", "west")
+    pages = {}
+    for number in range(1, 49):
+        colour, ground, way, side = colours[number % 3], grounds[number % 4], ways[number % 2], sides[number % 4]
+        pages[f"lighthouse-{number:02}.md"] = f"""# Lighthouse {number}
+
+## Lamp of lighthouse {number}
+
+Lighthouse {number} shows a {colour} light {number % 5 + 1} times every {number + 12} seconds. It is visible for
+{number % 9 + 14} nautical miles. The keeper of lighthouse {number} replaces the lamp every {number + 3} weeks and notes
+it in book {number}. The spare lamps of lighthouse {number} lie in the {ground} cellar, {number % 6 + 2} of them.
+
+## Tower of lighthouse {number}
+
+The tower of lighthouse {number} is built of {ground}. It stands {number % 17 + 21} metres above the sea and has
+{number * 3 + 40} steps. Its {colour} bands are painted anew every {number % 4 + 3} years. Inspection {number} found the
+tower dry and the gallery sound, except for {number % 5} loose rails on the {side} side.
+
+## Visits to lighthouse {number}
+
+Visitors reach lighthouse {number} by {way} on {number % 6 + 1} days a week, {number % 8 + 4} at a time. The {way} to
+lighthouse {number} is closed when the wind exceeds {number % 10 + 14} metres per second, and from month
+{number % 3 + 10} on.
+""".encode()
+    return pages
+
+
+def seed_archive(deployment: Deployment, archive_id: str, documents: dict[str, bytes]) -> None:
+    """Upload documents into an archive and wait until they are found; nothing if they are already."""
+    missing = {name: data for name, data in documents.items() if not _is_complete(archive_id, name, data)}
+    if not missing:
+        return
+    since = now()
+    with TemporaryDirectory() as scratch:
+        for name, data in missing.items():
+            Path(scratch, name).write_bytes(data)
+        deployment.upload(archive_id, [Upload(Path(scratch, name), name) for name in missing])
+    for outcomes in deployment.follow_ingestion(archive_id, missing, since):
+        failed = sorted(name for name, each in outcomes.items() if each["status"] == DocumentStatus.FAILED.value)
+        if failed:
+            raise SystemExit(f"The archive {archive_id} did not take {', '.join(failed)}: {outcomes[failed[0]]}")
+
+
+def _is_complete(archive_id: str, name: str, data: bytes) -> bool:
+    found = entries.versions(entries.entry_id_of(archive_id, landing.SOURCE_TYPE, name))[:1]
+    wanted = (DocumentStatus.COMPLETED.value, sha256(data).hexdigest())
+    return [(each["status"], each["content_hash"]) for each in found] == [wanted]
+
+
+# --- answers ------------------------------------------------------------------------------------------------------
+
+PLANNED = ("request", "plan")
+RETRIEVED = (*PLANNED, "evidence/full_text", "evidence/vector")
+FUSED = (*RETRIEVED, "fused")
+COMPOSED_PARTS = (*FUSED, "composed")
+VERIFIED_PARTS = (*COMPOSED_PARTS, "verified")
+
+QUESTION: dict[str, Any] = {"archive_id": HARBOUR, "question": "When does the sea lock close?"}
+UNANSWERED: dict[str, Any] = {
+    "archive_id": HARBOUR,
+    "question": "How much sugar belongs into a chocolate cake?",
+}
+LARGE: dict[str, Any] = {
+    "archive_id": LIGHTHOUSES,
+    "question": "How often does the keeper of the lighthouse replace the lamp?",
+    "goal": "Order spare lamps for a year.",
+    "evidence_limit": 200,
+    "max_claims": 12,
+}
+SUBMITTED_KEY = "sample-event"
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "sample-plan": QUESTION,
+    "sample-plan-empty-question": {**QUESTION, "question": "  ?! "},
+    "sample-plan-long-question": {**QUESTION, "question": "lock " * 10_000},
+    "sample-plan-unknown-archive": {**QUESTION, "archive_id": "sample-missing"},
+    "sample-record-request-failure": QUESTION,
+    "sample-record-compaction-failure": LARGE,
+    "sample-close-request": QUESTION,
+}
+"""Requests of events before which no state has left anything."""
+
+
+class Answers:
+    """Answers that have come some way, and copies of their parts under the jobs of events."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    def harbour(self) -> None:
+        """A question that one context answers."""
+        base = "sample-answered"
+        self._run(base, QUESTION, "PlanRetrieval", "RetrieveVector", "RetrieveFullText", "FuseEvidence")
+        self._run_on(base, "ComposeAnswer", "VerifyClaims")
+        _copy(base, "sample-retrieve-vector", PLANNED)
+        _copy(base, "sample-retrieve-full-text", PLANNED)
+        for case in ("", "-vector-failed", "-all-failed"):
+            _copy(base, f"sample-fuse{case}", RETRIEVED)
+        _copy(base, "sample-compose", FUSED)
+        _copy(base, "sample-verify", COMPOSED_PARTS)
+        _copy(base, "sample-verify-misquoted", COMPOSED_PARTS)
+        _misquote("sample-verify-misquoted")
+        _copy(base, "sample-publish-answered", VERIFIED_PARTS)
+        _open_job("sample-publish-answered", JobKind.ANSWER_REQUEST, HARBOUR)
+
+    def unanswered(self) -> None:
+        """A question that the archive holds no answer to."""
+        base = "sample-unanswered"
+        self._run(base, UNANSWERED, "PlanRetrieval", "RetrieveVector", "RetrieveFullText", "FuseEvidence")
+        _copy(base, "sample-fuse-unanswered", RETRIEVED)
+        _copy(base, "sample-publish-abstained", FUSED)
+        _open_job("sample-publish-abstained", JobKind.ANSWER_REQUEST, HARBOUR)
+
+    def lighthouses(self) -> None:
+        """A question whose evidence is compacted."""
+        base = "sample-compacted"
+        self._run(base, LARGE, "PlanRetrieval", "RetrieveVector", "RetrieveFullText", "FuseEvidence")
+        groups = self._stack.invoke("PlanRound", job_id=base, round=1)["groups"]
+        _concurrently(
+            [
+                partial(self._stack.invoke, "SummariseGroup", job_id=base, round=1, group=number)
+                for number in range(1, groups + 1)
+            ]
+        )
+        self._stack.invoke("PlanRound", job_id=base, round=2)
+        planned = (*FUSED, "compaction/1/plan")
+        nodes = tuple(f"compaction/1/{number:05d}" for number in range(1, groups + 1))
+        _copy(base, "sample-plan-round", FUSED)
+        _copy(base, "sample-summarise", planned)
+        _copy(base, "sample-plan-last-round", (*planned, *nodes))
+        _copy(base, "sample-compose-compacted", (*FUSED, "claims"))
+
+    def submitted(self) -> None:
+        """A request that was submitted under an idempotency key."""
+        self._stack.invoke("SubmitRequest", request=QUESTION, idempotency_key=SUBMITTED_KEY)
+
+    @staticmethod
+    def requests() -> None:
+        """Requests, and open jobs for them."""
+        for job_id, request in REQUESTS.items():
+            _request(job_id, request)
+            _open_job(job_id, JobKind.ANSWER_REQUEST, request["archive_id"])
+
+    def _run(self, job_id: str, request: dict[str, Any], *functions: str) -> None:
+        _request(job_id, request)
+        self._run_on(job_id, *functions)
+
+    def _run_on(self, job_id: str, *functions: str) -> None:
+        for function in functions:
+            self._stack.invoke(function, job_id=job_id)
+
+
+def _request(job_id: str, request: dict[str, Any]) -> None:
+    _delete_objects(f"answers/{job_id}/")
+    aws.lake().write(layout.request(job_id), json.dumps(request).encode(), "application/json")
+
+
+def _copy(base: str, job_id: str, parts: Sequence[str]) -> None:
+    """Parts of one job's answer as another job's, and nothing else."""
+    _delete_objects(f"answers/{job_id}/")
+    for part in parts:
+        data = aws.lake().read(layout.answer_part(base, part))
+        aws.lake().write(
+            layout.answer_part(job_id, part), data.replace(base.encode(), job_id.encode()), "application/json"
+        )
+
+
+def _misquote(job_id: str) -> None:
+    """Change a word in the quotes of the first claim."""
+    key = layout.answer_part(job_id, COMPOSED)
+    composed = aws.lake().read_model(key, ComposedClaims)
+    first, *others = composed.claims
+    changed = [quote.model_copy(update={"text": quote.text.replace("lock", "gate")}) for quote in first.quotes]
+    claims = [first.model_copy(update={"quotes": changed}), *others]
+    aws.lake().write_model(key, composed.model_copy(update={"claims": claims}))
+
+
+# --- all of it ----------------------------------------------------------------------------------------------------
+
+
+def _concurrently(calls: Sequence[Callable[[], object]]) -> None:
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for pending in [pool.submit(call) for call in calls]:
+            pending.result()
+
+
+def seed(stack_name: str) -> None:
+    """Everything. Raises ``SystemExit`` with a message when something failed."""
+    stack = Stack(stack_name)
+    stack.point_rooms_here()
+    deployment, since = stack.deployment, now()
+    for archive_id, description in ARCHIVES.items():
+        deployment.create_archive(archive_id, description)
+    zone, answers = Landing(deployment), Answers(stack)
+    handbooks = {path.name: path.read_bytes() for path in sorted(DOCUMENTS.iterdir())}
+    _concurrently(
+        [
+            lambda: seed_archive(deployment, LIGHTHOUSES, _lighthouses()),
+            lambda: seed_archive(deployment, HARBOUR, handbooks),
+            *[partial(seed_ingestion, stack, zone, each) for each in ingestions()],
+        ]
+    )
+    _concurrently([answers.lighthouses, answers.harbour, answers.unanswered, answers.requests, answers.submitted])
+    settle(deployment, zone.arrivals, since)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Put in place what the sample events refer to.")
+    parser.add_argument("--stack", default="omnilake", help="the CloudFormation stack")
+    stack_name = parser.parse_args().stack
+    began = time.monotonic()
+    seed(stack_name)
+    print(f"Seeded the stack {stack_name} in {time.monotonic() - began:.1f} s.")
+
+
+if __name__ == "__main__":
+    main()
