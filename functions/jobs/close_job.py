@@ -5,12 +5,11 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from omnilake.closing import close_job
-from omnilake.handler import instrumented
+from omnilake.closing import ExecutionStatusChange, close_job
+from omnilake.handler import instrumented, parse_event
 
 
 @instrumented
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    detail = event["detail"]
-    closed = close_job(detail["name"], detail["status"], detail.get("error") or "", detail.get("cause") or "")
-    return {"closed": closed}
+    ended = parse_event(ExecutionStatusChange, event).detail
+    return {"closed": close_job(ended.name, ended.status, ended.error or "", ended.cause or "")}

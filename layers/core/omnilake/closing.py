@@ -5,12 +5,30 @@ Step Functions tells the bus of every execution that ends; this closes the job, 
 
 from __future__ import annotations
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from omnilake import jobs
 from omnilake.answering import failure as answering_failure
 from omnilake.errors import JobNotFound
 from omnilake.handler import logger
 from omnilake.ingest import failure as ingest_failure
 from omnilake.models import JobKind, JobStatus
+
+
+class _Ended(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    name: str = Field(min_length=1)
+    status: str
+    error: str | None = None
+    cause: str | None = None
+
+
+class ExecutionStatusChange(BaseModel):
+    """EventBridge's "Step Functions Execution Status Change", as far as it is read here."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    source: str = Field(pattern="^aws.states$")
+    detail: _Ended
 
 
 def close_job(job_id: str, status: str, error: str, cause: str) -> bool:

@@ -12,6 +12,7 @@ Events and results are never logged: they may hold keys named by users.
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -25,6 +26,9 @@ from omnilake.errors import InvalidStateInput, OmniLakeError
 logger = Logger()
 tracer = Tracer(auto_patch=False)
 metrics = Metrics()
+
+# A state that counts nothing of its own is no defect; Powertools would tell of each invocation on stderr.
+warnings.filterwarnings("ignore", "No application metrics to publish", UserWarning)
 
 E = TypeVar("E", bound=BaseModel)
 
