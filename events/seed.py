@@ -263,11 +263,18 @@ def settle(deployment: Deployment, arrivals: Iterable[tuple[str, str]], since: s
     names_of: dict[str, set[str]] = {}
     for archive_id, name in arrivals:
         names_of.setdefault(archive_id, set()).add(name)
+    deadline = time.monotonic() + SETTLE_S
     for archive_id, names in names_of.items():
-        for outcomes in deployment.follow_ingestion(archive_id, names, since, SETTLE_S):
-            taken = sorted(name for name, each in outcomes.items() if each["status"] != DocumentStatus.DUPLICATE.value)
+        while True:
+            seen = {each["name"]: each["status"] for each in deployment.outcomes(archive_id, since)}
+            taken = sorted(name for name in names & seen.keys() if seen[name] != DocumentStatus.DUPLICATE.value)
             if taken:
                 raise SystemExit(f"The workflow ingested what was placed for the samples: {', '.join(taken)}.")
+            if names <= seen.keys():
+                break
+            if time.monotonic() > deadline:
+                raise SystemExit(f"The workflow has not seen all of {archive_id} after {SETTLE_S} s.")
+            time.sleep(0.5)
 
 
 # --- archives to ask ----------------------------------------------------------------------------------------------

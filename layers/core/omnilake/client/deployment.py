@@ -102,6 +102,12 @@ class Deployment:
             )
             yield from map(jobs.from_item, itertools.islice(items, limit))
 
+    def outcomes(self, archive_id: str, since: str) -> Iterator[dict[str, Any]]:
+        """What ended ingestion jobs of an archive, started at or after a time (ISO 8601), say of each document."""
+        for job in self.ingestions(archive_id, since):
+            if job.status in _ENDED:
+                yield from job.documents
+
     def follow_ingestion(
         self, archive_id: str, names: Iterable[str], since: str, timeout_s: float = 1_800
     ) -> Iterator[dict[str, dict[str, Any]]]:
@@ -115,9 +121,7 @@ class Deployment:
         while True:
             outcomes = {
                 document["name"]: document
-                for job in self.ingestions(archive_id, since)
-                if job.status in _ENDED
-                for document in job.documents
+                for document in self.outcomes(archive_id, since)
                 if document["name"] in wanted and not _taken_elsewhere(document)
             }
             yield outcomes
