@@ -4,9 +4,9 @@ Its state lies in ``.omnilake/test`` and is kept between sessions, so only the f
 deploy. Tests never see each other's data: each makes archives of its own.
 
 IAM is enforced (``AUTH=true``): what a function or a state machine may not do by its role in ``template.yaml`` fails
-here. Two things are set aside for that, because the embedded cloud differs from AWS in them: it speaks plain HTTP, which
-the buckets' TLS-only policies deny, and it checks ``states:SendTaskSuccess`` and ``SendTaskFailure`` against ``*``, where
-AWS checks the ARN of the state machine.
+here. Two things are set aside for that, because the embedded cloud differs from AWS in them: it speaks plain HTTP,
+which the buckets' TLS-only policies deny, and it checks ``states:SendTaskSuccess`` and ``SendTaskFailure`` against
+``*``, where AWS checks the ARN of the state machine.
 """
 
 from __future__ import annotations
@@ -265,6 +265,28 @@ class Cloud:
 
         return wait_for(look, f"the end of {job.execution_arn}")
 
+    def in_state(self, look: Callable[[], Sequence[Job]], state: str) -> Job:
+        """The first of the jobs that ``look`` finds, once its execution has entered a state."""
+
+        def found() -> Job | None:
+            jobs = look()
+            return jobs[0] if jobs and state in entered(self.history(jobs[0].execution_arn)) else None
+
+        return wait_for(found, f"an execution in {state}")
+
+    @contextmanager
+    def machine_timeout(self, machine: str, seconds: int) -> Iterator[None]:
+        """Let executions of a machine (by output name) that start meanwhile end after so many seconds."""
+        states, arn = aws.client("stepfunctions"), self.outputs[machine]
+        usual = states.describe_state_machine(stateMachineArn=arn)["definition"]
+        states.update_state_machine(
+            stateMachineArn=arn, definition=json.dumps({**json.loads(usual), "TimeoutSeconds": seconds})
+        )
+        try:
+            yield
+        finally:
+            states.update_state_machine(stateMachineArn=arn, definition=usual)
+
     def log_lines(self, since: float) -> Iterator[str]:
         """Everything in CloudWatch Logs since a time (Unix)."""
         logs = aws.client("logs")
@@ -304,6 +326,18 @@ class Cloud:
         finally:
             sqs.set_queue_attributes(QueueUrl=url, Attributes={name: usual})
 
+    @contextmanager
+    def receives(self, queue: str, most: int) -> Iterator[None]:
+        """Let a queue give messages up after so few receives: the pauses between them grow."""
+        sqs, url, name = aws.client("sqs"), self.outputs[queue], "RedrivePolicy"
+        usual = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
+        policy = json.dumps({**json.loads(usual), "maxReceiveCount": most})
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={name: policy})
+        try:
+            yield
+        finally:
+            sqs.set_queue_attributes(QueueUrl=url, Attributes={name: usual})
+
     def send_object_created(self, archive_id: str, name: str, version_id: str, size: int = 1) -> None:
         """Put into the upload queue what EventBridge puts there for an object version."""
         body = {
@@ -338,6 +372,21 @@ class Cloud:
             FunctionName=self.resources[function], Qualifier="live", Payload=json.dumps(event).encode()
         )
         return Outcome.of_payload(json.loads(answer["Payload"].read()))
+
+    @contextmanager
+    def setting(self, function: str, name: str, value: str) -> Iterator[None]:
+        """Another value of an environment variable behind a function's live alias (by logical id)."""
+        functions, physical = aws.client("lambda"), self.resources[function]
+        live = functions.get_alias(FunctionName=physical, Name="live")["FunctionVersion"]
+        usual = functions.get_function_configuration(FunctionName=physical)["Environment"]["Variables"]
+        functions.update_function_configuration(FunctionName=physical, Environment={"Variables": usual | {name: value}})
+        changed = functions.publish_version(FunctionName=physical)["Version"]
+        functions.update_alias(FunctionName=physical, Name="live", FunctionVersion=changed)
+        try:
+            yield
+        finally:
+            functions.update_alias(FunctionName=physical, Name="live", FunctionVersion=live)
+            functions.update_function_configuration(FunctionName=physical, Environment={"Variables": usual})
 
     def peak_memory_mb(self, function: str) -> float:
         """Most memory that a process of a function (by logical id) has used since the cloud started."""

@@ -9,8 +9,9 @@ from omnilake.handler import state_handler
 class FailureEvent(AnswerEvent):
     error: str
     cause: str = ""
+    state: str = ""  # that failed
 
 
 @state_handler(FailureEvent, state="Record Failure")
 def handler(event: FailureEvent) -> FailureResult:
-    return record_failure(event.job_id, event.error, event.cause)
+    return record_failure(event.job_id, event.error, event.cause, event.state)

@@ -16,8 +16,9 @@ class FailureEvent(BaseModel):
     archive_id: str
     error: str
     cause: str = ""
+    state: str = ""  # that failed
 
 
 @state_handler(FailureEvent, state="Record Failure")
 def handler(event: FailureEvent) -> PublishResult:
-    return record_failure(event.job_id, event.error, event.cause)
+    return record_failure(event.job_id, event.error, event.cause, event.state)

@@ -1,5 +1,5 @@
-"""Input that can't be used: each kind gets its stable code, is kept with the reason, leaves nothing behind, and the queue
-moves on."""
+"""Input that can't be used: each kind gets its stable code, is kept with the reason, leaves nothing behind, and the
+queue moves on."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from integration import bad_documents
 import pytest
-
 from embedded_cloud import Cloud, unique, wait_for
+from integration import bad_documents
+
 from omnilake import aws, entries, layout
 from omnilake.errors import OmniLakeError
 from omnilake.models import JobStatus
@@ -201,7 +201,7 @@ def test_a_poison_message_reaches_the_dead_letter_queue_and_delays_nobody(cloud:
     archive_id = cloud.archive()
     poison = unique("poison-")
     sqs = aws.client("sqs")
-    with cloud.visibility_timeout("UploadQueue", 2):
+    with cloud.receives("UploadQueue", 1):
         sqs.send_message(QueueUrl=cloud.outputs["UploadQueue"], MessageBody=poison)
         assert cloud.ingest(archive_id, {"good.txt": GOOD})["good.txt"]["status"] == "COMPLETED"
         wait_for(lambda: cloud.waiting("UploadDeadLetters"), "the poison message in the dead-letter queue")

@@ -78,9 +78,10 @@ def claim_content(
 ) -> dict[str, Any]:
     """Take a content for an entry version that is registered already, or find out who has it.
 
-    A claim whose entry has moved on to another version is stale and is taken over: a document that returns to earlier
-    content is a new version. When a live claim of another entry stands, ``alias`` (where this upload will be kept) is
-    noted on it, so that :func:`release_content` can hand the content back.
+    A claim whose entry has moved on to other content is stale and is taken over: a document that returns to earlier
+    content is a new version. A newer upload of the same bytes is no such move: it is about to find itself a duplicate.
+    When a live claim of another entry stands, ``alias`` (where this upload will be kept) is noted on it, so that
+    :func:`release_content` can hand the content back.
 
     Args:
         archive_id: the archive.
@@ -109,10 +110,7 @@ def claim_content(
         held = _registrations().get(registration)
         if held is None:
             continue  # released in between: try again
-        if (
-            current_version(held["entry_id"], besides=version if held["entry_id"] == entry_id else "")
-            == held["version"]
-        ):
+        if _stands(held, content_hash, besides=version if held["entry_id"] == entry_id else ""):
             if held["entry_id"] == entry_id:
                 return held
             noted = _registrations().update(
@@ -222,11 +220,13 @@ def versions(entry_id: str) -> list[dict[str, Any]]:
     )
 
 
-def current_version(entry_id: str, besides: str = "") -> str:
-    """Newest version that is or becomes searchable, leaving ``besides`` out; empty when there is none."""
-    return next(
-        (item["version"] for item in versions(entry_id) if item["status"] in _LIVE and item["version"] != besides), ""
-    )
+def _stands(claim: dict[str, Any], content_hash: str, besides: str) -> bool:
+    """Whether the version that holds a claim is or becomes searchable, and no newer one of its entry has other content.
+
+    ``besides``: the version that asks, which is left out.
+    """
+    live = [item for item in versions(claim["entry_id"]) if item["status"] in _LIVE and item["version"] != besides]
+    return any(item["version"] == claim["version"] for item in live) and live[0]["content_hash"] == content_hash
 
 
 def _content(archive_id: str, content_hash: str) -> str:

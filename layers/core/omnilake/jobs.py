@@ -71,8 +71,14 @@ def fail(
     documents: list[dict[str, Any]] | None = None,
     **progress: int,
 ) -> bool:
-    """End a job as FAILED with its error; False when it has ended already."""
-    fields: dict[str, Any] = {"state": state, "error": error.model_dump(mode="json"), "ended_at": now()}
+    """End a job as FAILED with its error; False when it has ended already.
+
+    Args:
+        state: that failed; where it isn't known, the state stays that the job entered last.
+    """
+    fields: dict[str, Any] = {"error": error.model_dump(mode="json"), "ended_at": now()}
+    if state:
+        fields["state"] = state
     if documents is not None:
         fields["documents"] = documents
     return _update(job_id, kind, JobStatus.FAILED, fields, progress)

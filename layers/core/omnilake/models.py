@@ -186,6 +186,7 @@ class Batch(Model):
     documents: list[BatchDocument]
     embed_batches: int = 0
     chunks: int = 0
+    error: ErrorRecord | None = None  # of the execution, when it failed with documents on their way
 
 
 class SegmentKind(StrEnum):

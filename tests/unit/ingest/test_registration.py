@@ -231,3 +231,88 @@ class TestRecordFailure:
 def test_should_keep_source_identities_apart() -> None:
     assert entries.entry_id_of("docs", "s3", "a/b", "c") != entries.entry_id_of("docs", "s3", "a", "b/c")
     assert entries.entry_id_of("docs", "s3", "a") != entries.entry_id_of("docs", "slack", "a")
+
+
+def test_should_not_give_a_content_to_a_third_upload_while_two_of_one_name_are_under_way() -> None:
+    any_archive()
+    older, newer, copy = (uploaded(f"incoming/docs/{name}.md", b"same") for name in ("a", "a", "b"))
+    (taken,) = registered(any_batch(older))
+    entries.register(  # the newer upload has come as far as this, and will be a duplicate
+        taken.entry_id,
+        taken.version + "-later",
+        archive_id="docs",
+        job_id=any_batch(newer),
+        name="a.md",
+        source="any",
+        size=4,
+        content_hash=taken.content_hash,
+    )
+    (other,) = registered(any_batch(copy))
+    assert taken.live
+    assert other.duplicate_of == f"{taken.entry_id}/{taken.version}"
+
+
+class TestBrokenPublication:
+    """What a publication that broke off left is carried out by whoever comes next."""
+
+    def test_should_be_brought_to_its_end_by_record_failure(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        any_archive()
+        first = ingest(any_batch(uploaded("incoming/docs/guide.md", b"one"))).documents[0]
+        job_id = any_batch(uploaded("incoming/docs/guide.md", b"two"))
+        (second,) = registered(job_id)
+        with monkeypatch.context() as patch:
+            patch.setattr(landing, "move", _refused)
+            with pytest.raises(PermissionError):
+                publish_entries(job_id)
+        result = record_failure(job_id, "ClientError", "", "Publish Entries")
+        assert (result.completed, result.failed) == (1, 0)
+        statuses = {item["version"]: item["status"] for item in entries.versions(first.entry_id)}
+        assert statuses == {first.version: "SUPERSEDED", second.version: "COMPLETED"}
+        assert landed("") == ["processed/docs/guide.md"]
+        assert jobs.get(job_id).status is JobStatus.COMPLETED
+
+    def test_should_be_taken_back_where_its_outcome_was_never_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        any_archive()
+        first = ingest(any_batch(uploaded("incoming/docs/guide.md", b"one"))).documents[0]
+        job_id = any_batch(uploaded("incoming/docs/guide.md", b"two"))
+        (second,) = registered(job_id)
+        with monkeypatch.context() as patch:
+            patch.setattr(stages, "write", _refused)
+            with pytest.raises(PermissionError):
+                publish_entries(job_id)
+        record_failure(job_id, "ClientError", "", "Publish Entries")
+        statuses = {item["version"]: item["status"] for item in entries.versions(first.entry_id)}
+        assert statuses == {first.version: "COMPLETED", second.version: "FAILED"}
+        assert landed("failed/") == ["failed/docs/guide.md"]
+
+
+def _refused(*_arguments: object) -> None:
+    raise PermissionError
+
+
+def test_should_name_the_state_that_failed() -> None:
+    any_archive()
+    job_id = any_batch(uploaded("incoming/docs/guide.md", b"# Guide"))
+    register_documents(job_id)
+    record_failure(job_id, "States.Timeout", "", "Embed Batches")
+    assert jobs.get(job_id).state == "Embed Batches"
+
+
+def test_should_keep_the_state_entered_last_where_none_is_named() -> None:
+    any_archive()
+    job_id = any_batch(uploaded("incoming/docs/guide.md", b"# Guide"))
+    register_documents(job_id)
+    record_failure(job_id, "Execution.ABORTED", "")
+    assert jobs.get(job_id).state == "Register Documents"
+
+
+def test_should_fail_the_job_of_a_failed_execution_though_it_had_duplicates() -> None:
+    any_archive()
+    ingest(any_batch(uploaded("incoming/docs/guide.md", b"# Guide")))
+    job_id = any_batch(uploaded("incoming/docs/copy.md", b"# Guide"), uploaded("incoming/docs/new.md", b"# New"))
+    register_documents(job_id)
+    for _ in range(2):  # once more, as Close Job would
+        assert record_failure(job_id, "States.Timeout", "").error_code == "STATES_TIMEOUT"
+    job = jobs.get(job_id)
+    assert job.status is JobStatus.FAILED
+    assert sorted(document["status"] for document in job.documents) == ["DUPLICATE", "FAILED"]

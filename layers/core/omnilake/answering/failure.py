@@ -21,17 +21,18 @@ class FailureResult(Model):
     error_code: str
 
 
-def record_failure(job_id: str, error: str, cause: str) -> FailureResult:
+def record_failure(job_id: str, error: str, cause: str, state: str = "") -> FailureResult:
     """Fail the job of an execution, keep a copy of its request under ``failed/``, and tell the bus.
 
     Args:
         job_id: the execution's name.
         error: error name as Step Functions gives it.
         cause: its cause; of a Lambda's error a JSON object with ``errorMessage``.
+        state: that failed; the one that the job entered last when it isn't known.
     """
     record = ErrorRecord.of_state(*innermost(error, cause))
     _keep_request(job_id, record)
-    state = _last_state(job_id)
+    state = state or _last_state(job_id)
     jobs.fail(job_id, JobKind.ANSWER_REQUEST, state, record)
     aws.publish_event("Request Failed", {"job_id": job_id, "error_code": record.code, "state": state})
     return FailureResult(error_code=record.code)

@@ -2,6 +2,9 @@
 
 Every document that was still on its way becomes FAILED with the execution's error, its claims are released, its object
 is kept under ``failed/``, and rows that were already committed are purged by the store's one committer.
+
+A batch whose publication has begun is not taken back (older versions may have left the store by then): its publication
+is brought to its end.
 """
 
 from __future__ import annotations
@@ -13,13 +16,14 @@ from omnilake.ingest.purge import purge
 from omnilake.models import Batch, BatchDocument, BatchManifest, DocumentStatus, ErrorRecord, ObjectRef
 
 
-def record_failure(job_id: str, error: str, cause: str) -> PublishResult:
+def record_failure(job_id: str, error: str, cause: str, state: str = "") -> PublishResult:
     """Close the batch of a failed execution.
 
     Args:
         job_id: the execution's name.
         error: error name as Step Functions gives it.
         cause: its cause; of a Lambda's error a JSON object with ``errorMessage``.
+        state: that failed; the one that the job entered last when it isn't known.
     """
     record = ErrorRecord.of_state(error, cause)
     batch = stages.latest(job_id) or _unregistered(job_id)
@@ -27,12 +31,13 @@ def record_failure(job_id: str, error: str, cause: str) -> PublishResult:
         update={
             "documents": [
                 stages.failed(document, record) if document.live else document for document in batch.documents
-            ]
+            ],
+            "error": record if any(document.live for document in batch.documents) else batch.error,
         }
     )
     indexed = [(each.entry_id, each.version) for each in closed.documents if each.error == record and each.chunks]
     purge(job_id, closed.archive_id, indexed)
-    return close_batch(closed)
+    return close_batch(closed, state)
 
 
 def _unregistered(job_id: str) -> Batch:

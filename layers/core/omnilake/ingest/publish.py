@@ -12,9 +12,11 @@ from omnilake.ingest import landing, stages
 from omnilake.ingest.purge import purge
 from omnilake.models import Batch, BatchDocument, DocumentStatus, ErrorRecord, JobKind
 
+STATE = "Publish Entries"
+
 
 class PublishResult(BaseModel):
-    """Counts of outcomes. ``error_code`` is set when no document of the batch was accepted."""
+    """Counts of outcomes. ``error_code`` is set when the job failed: nothing was accepted, or its execution failed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,7 +31,7 @@ def publish_entries(job_id: str) -> PublishResult:
     batch = stages.latest(job_id)
     if batch is None:
         raise StageFailed(f"Batch {job_id} was never registered.")
-    jobs.enter(job_id, JobKind.INGEST_DOCUMENT, "Publish Entries")
+    jobs.enter(job_id, JobKind.INGEST_DOCUMENT, STATE)
     done = batch.model_copy(
         update={
             "documents": [
@@ -38,16 +40,24 @@ def publish_entries(job_id: str) -> PublishResult:
             ]
         }
     )
-    return close_batch(done)
+    return close_batch(done, STATE)
 
 
-def close_batch(batch: Batch) -> PublishResult:
-    """Record the outcome of each document (none is PROCESSING any more), then of the job. May be repeated."""
+def close_batch(batch: Batch, state: str = "") -> PublishResult:
+    """Record the outcome of each document (none is PROCESSING any more), then of the job. May be repeated.
+
+    The outcomes are written down first. From then on there is only forward: whoever repeats this, or comes to put a
+    broken publication in order, finds them and carries them out, and no document is half published.
+
+    Args:
+        batch: with the outcome of each document.
+        state: that ends the job; the one that it entered last when empty.
+    """
+    stages.write(batch, stages.PUBLISHED)
     space = _space(batch.archive_id)
     aws.concurrently(lambda document: _close(document, batch, space), batch.documents)
-    stages.write(batch, stages.PUBLISHED)
     aws.publish_events([_event(document, batch) for document in batch.documents])
-    return _end_job(batch)
+    return _end_job(batch, state)
 
 
 def _close(document: BatchDocument, batch: Batch, space: str) -> None:
@@ -113,7 +123,7 @@ def _fail(document: BatchDocument, batch: Batch) -> None:
     entries.release_object(document.ref, batch.job_id)
 
 
-def _end_job(batch: Batch) -> PublishResult:
+def _end_job(batch: Batch, state: str) -> PublishResult:
     counts = {status: sum(document.status == status for document in batch.documents) for status in DocumentStatus}
     records = [outcome(document) for document in batch.documents]
     progress = {
@@ -122,10 +132,10 @@ def _end_job(batch: Batch) -> PublishResult:
         "failed": counts[DocumentStatus.FAILED],
         "chunks": sum(document.chunks for document in batch.documents if document.status == DocumentStatus.COMPLETED),
     }
-    kind, state = JobKind.INGEST_DOCUMENT, "Publish Entries"
-    error = _batch_error(batch)
+    kind = JobKind.INGEST_DOCUMENT
+    error = batch.error or _batch_error(batch)
     if error is None:
-        jobs.complete(batch.job_id, kind, state, result_key="", documents=records, **progress)
+        jobs.complete(batch.job_id, kind, STATE, result_key="", documents=records, **progress)
     else:
         jobs.fail(batch.job_id, kind, state, error, documents=records, **progress)
     return PublishResult(

@@ -19,6 +19,7 @@ def install_corrections(settings: ServerSettings) -> SqsEventSources:
         message_queues,
         metric_math_alarms,
         object_versions,
+        policy_wildcards,
         table_expiry,
     )
     from omnilake_local.server.services.event_source_mappings import SqsEventSources
@@ -28,6 +29,7 @@ def install_corrections(settings: ServerSettings) -> SqsEventSources:
     async_invocations.install()
     event_rules.install()
     object_versions.install()
+    policy_wildcards.install()
     table_expiry.install()
     layer_archives.install()
     bounded_memory.install()

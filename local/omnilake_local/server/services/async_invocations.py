@@ -79,8 +79,15 @@ def _configuration(function: dict[str, Any], config: dict[str, Any]) -> dict[str
     configurations = function.get("event_invoke_configs") or {}
     parts = config.get("FunctionArn", "").split(":")
     qualifier = parts[7] if len(parts) > 7 else "$LATEST"
-    found: dict[str, Any] = configurations.get(qualifier) or configurations.get("") or {}
+    # who invokes an alias gets the version that it points to; the configuration belongs to the alias
+    aliases = [name for name, alias in (function.get("aliases") or {}).items() if _points_to(alias, qualifier)]
+    named = (configurations.get(name) for name in (qualifier, *aliases, ""))
+    found: dict[str, Any] = next((each for each in named if each), {})
     return found
+
+
+def _points_to(alias: dict[str, Any], version: str) -> bool:
+    return bool(alias.get("FunctionVersion") == version)
 
 
 def invoke_with_destinations(function: dict[str, Any], event: Any) -> None:

@@ -1,0 +1,36 @@
+"""No state of any machine is there that no test has entered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from embedded_cloud import ROOT, Cloud, entered
+
+MACHINES = {
+    "ingest_document": "IngestDocumentMachine",
+    "answer_request": "AnswerRequestMachine",
+    "compact_evidence": "CompactEvidenceMachine",
+}
+
+
+def _states(scope: dict[str, Any]) -> Iterator[str]:
+    for name, state in scope["States"].items():
+        yield name
+        if "ItemProcessor" in state:
+            yield from _states(state["ItemProcessor"])
+
+
+def test_the_tests_of_this_folder_entered_every_state(cloud: Cloud, session_began: float) -> None:
+    """Runs last, and only says something after all others of the folder."""
+    missing = {}
+    for name, output in MACHINES.items():
+        wanted = set(_states(json.loads((ROOT / "statemachines" / f"{name}.asl.json").read_text())))
+        found = {
+            state
+            for each in cloud.executions(output, session_began)
+            for state in entered(cloud.history(each["executionArn"]))
+        }
+        missing[name] = wanted - found
+    assert not any(missing.values()), missing
