@@ -367,25 +367,19 @@ class Cloud:
     # --- functions ----------------------------------------------------------------------------------------------
 
     def invoke(self, function: str, event: Any) -> Outcome:
-        """Invoke a function's live alias by logical id."""
-        answer = aws.client("lambda").invoke(
-            FunctionName=self.resources[function], Qualifier="live", Payload=json.dumps(event).encode()
-        )
+        """Invoke a function by logical id."""
+        answer = aws.client("lambda").invoke(FunctionName=self.resources[function], Payload=json.dumps(event).encode())
         return Outcome.of_payload(json.loads(answer["Payload"].read()))
 
     @contextmanager
     def setting(self, function: str, name: str, value: str) -> Iterator[None]:
-        """Another value of an environment variable behind a function's live alias (by logical id)."""
+        """Another value of an environment variable of a function (by logical id)."""
         functions, physical = aws.client("lambda"), self.resources[function]
-        live = functions.get_alias(FunctionName=physical, Name="live")["FunctionVersion"]
         usual = functions.get_function_configuration(FunctionName=physical)["Environment"]["Variables"]
         functions.update_function_configuration(FunctionName=physical, Environment={"Variables": usual | {name: value}})
-        changed = functions.publish_version(FunctionName=physical)["Version"]
-        functions.update_alias(FunctionName=physical, Name="live", FunctionVersion=changed)
         try:
             yield
         finally:
-            functions.update_alias(FunctionName=physical, Name="live", FunctionVersion=live)
             functions.update_function_configuration(FunctionName=physical, Environment={"Variables": usual})
 
     def peak_memory_mb(self, function: str) -> float:

@@ -88,7 +88,7 @@ def _machines(scratch: Path) -> list[Path]:
 
 def _substitute(name: str) -> str:
     if name.endswith("FunctionArn"):
-        return f"arn:aws:lambda:us-east-1:123456789012:function:{name.removesuffix('Arn')}:live"
+        return f"arn:aws:lambda:us-east-1:123456789012:function:{name.removesuffix('Arn')}"
     if name.endswith("MachineArn"):
         return f"arn:aws:states:us-east-1:123456789012:stateMachine:{name.removesuffix('Arn')}"
     if name.endswith("QueueUrl"):

@@ -36,7 +36,7 @@ class Settings(BaseModel):
     answer_machine_arn: str = ""
     retriever_functions: dict[
         str, str
-    ] = {}  # JSON: retriever name → function alias ARN, read from OMNILAKE_RETRIEVER_FUNCTIONS
+    ] = {}  # JSON: retriever name → function ARN, read from OMNILAKE_RETRIEVER_FUNCTIONS
     max_document_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
     embed_batch_chunks: int = Field(default=128, gt=0)
     context_tokens: int = Field(default=8_000, gt=0)

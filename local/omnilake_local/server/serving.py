@@ -32,6 +32,8 @@ def serve(settings: ServerSettings) -> None:
     """Serve until SIGTERM or SIGINT; raises ``SystemExit`` if the port is taken."""
     sys.setrecursionlimit(_DEEPEST_RECURSION)
     _raise_descriptor_limit()
+    # A failed state is no failure of this server, and its history tells it; moto would dump its whole parse tree.
+    logging.getLogger("moto.stepfunctions.parser.asl.component.eval_component").setLevel(logging.CRITICAL)
     with socket.socket() as probe:
         if probe.connect_ex((HOST, settings.port)) == 0:
             raise SystemExit(f"port {settings.port} is already in use")

@@ -159,7 +159,9 @@ class SqsEventSources:
             return None
         if arn.service != "sqs" or not mapping.get("Enabled", True):
             return None
-        function, config = lambda_svc._get_func_record_for_qualifier(mapping["FunctionName"], mapping.get("Qualifier"))
+        # of the ARN, not of ministack's "Qualifier": that one an update of the stack leaves as it was
+        qualifier = (mapping["FunctionArn"].split(":")[7:] or [None])[0]
+        function, config = lambda_svc._get_func_record_for_qualifier(mapping["FunctionName"], qualifier)
         queue = sqs._queue_by_arn(str(arn))
         if function is None or queue is None:
             return None
