@@ -40,7 +40,7 @@ demo: setup                                     ## the main job, end to end
 	@$(BIN)/omnilake demo
 
 test: setup-dev
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 2
 
 lint: setup-dev .omnilake/venvs/lint/stamp
 	@$(BIN)/python scripts/lint

@@ -89,7 +89,7 @@ class Stack:
             SystemExit: it failed.
         """
         answer = aws.client("lambda").invoke(
-            FunctionName=self.resources[f"{function}Function"], Qualifier="live", Payload=json.dumps(event).encode()
+            FunctionName=self.resources[f"{function}Function"], Payload=json.dumps(event).encode()
         )
         result: dict[str, Any] = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:

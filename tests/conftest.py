@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from embedded_cloud import Cloud, Running
 
 
-_GROUPS = (
-    ("integration", "cloud"),
-    ("machines", "cloud"),
-    ("conformance", "conformance"),
-    ("packaging", "build"),
-)
-"""Folders of tests, and the process in which all tests of a folder run when ``pytest -n`` makes several."""
+_TOGETHER = ({"integration", "machines"}, {"conformance"}, {"packaging"})
+"""Folders whose tests share a cloud or a build, and so a process when ``pytest -n`` makes several."""
 
 
 @pytest.fixture(scope="session")
@@ -38,14 +35,25 @@ def cloud(running_cloud: Running) -> Iterator[Cloud]:
         yield Cloud(running_cloud)
 
 
+def _place(path: str) -> int:
+    parts = Path(path).parts
+    return next((place for place, folders in enumerate(_TOGETHER) if folders & set(parts)), len(_TOGETHER))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a cloud or a build stay together, and those that take longest come first."""
+    """What takes longest comes first."""
+    items.sort(key=lambda item: _place(str(item.path)))
 
-    def order(item: pytest.Item) -> int:
-        return next((place for place, (folder, _) in enumerate(_GROUPS) if folder in item.path.parts), len(_GROUPS))
 
-    for item in items:
-        for folder, group in _GROUPS:
-            if folder in item.path.parts:
-                item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=order)
+class _Scheduling(LoadScopeScheduling):
+    """Each group of ``_TOGETHER`` in one process, of the others each file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        place = _place(path)
+        return path if place == len(_TOGETHER) else str(place)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
+    """Of pytest-xdist. Its own grouping by marks does not work with this version of pytest."""
+    return _Scheduling(config, log)

@@ -102,6 +102,7 @@ def test_a_state_that_fails_for_good_fails_the_request_and_keeps_it(
     assert (job.error.code, job.state) == ("ACCESS_DENIED", state)
     kept = json.loads(aws.lake().read(layout.failed_request(job.job_id)))
     assert json.loads(kept["request"])["question"] == QUESTION
+    cloud.execution_of(job)  # the job is closed before its execution ends
     assert entered(cloud.history(job.execution_arn))[-2:] == ["Record Failure", "Request Failed"]
 
 
