@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from omnilake import archives, aws, embedding, layout
+from omnilake import archives, aws, embedding, jobs, layout
 from omnilake.embedding import ProviderKind, register_provider
 from omnilake.embedding.stages import EmbedBatchResult, embed_batch
 from omnilake.errors import EmbeddingRejected
-from omnilake.models import Archive, Chunk, EmbeddingSpace
+from omnilake.models import Archive, Chunk, EmbeddingSpace, JobKind
 
 SPACE = EmbeddingSpace(provider="letters", model="any", dimensions=2, normalised=True, revision="r")
 
@@ -80,3 +80,10 @@ def test_unusable_vectors_are_not_staged(letters: Letters) -> None:
     with pytest.raises(EmbeddingRejected):
         embed_batch("job", "docs", 0)
     assert aws.lake().head(layout.embed_vectors("job", 0)) is None
+
+
+def test_the_job_says_that_it_is_embedding(letters: Letters) -> None:
+    jobs.create("job", JobKind.INGEST_DOCUMENT, "docs")
+    aws.lake().write_models(layout.embed_batch("job", 0), chunks("one"))
+    embed_batch("job", "docs", 0)
+    assert jobs.get("job").state == "Embed Batches"

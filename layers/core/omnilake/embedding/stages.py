@@ -6,10 +6,10 @@ import io
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omnilake import archives, aws, layout
+from omnilake import archives, aws, jobs, layout
 from omnilake.embedding.passages import passages
 from omnilake.embedding.provider import checked, provider_for
-from omnilake.models import Chunk, JobId
+from omnilake.models import Chunk, JobId, JobKind
 
 
 class EmbedBatchEvent(BaseModel):
@@ -42,6 +42,7 @@ def embed_batch(job_id: str, archive_id: str, number: int) -> EmbedBatchResult:
     """
     import numpy as np
 
+    jobs.enter(job_id, JobKind.INGEST_DOCUMENT, "Embed Batches")
     provider = provider_for(archives.get_archive(archive_id).space)
     chunks = aws.lake().read_models(layout.embed_batch(job_id, number), Chunk)
     vectors = checked(provider.embed_passages(passages(chunks, provider)), len(chunks), provider.space)
