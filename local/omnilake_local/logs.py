@@ -31,28 +31,28 @@ def server_lines(state: StateDir, *, follow: bool = False, last: int = 100) -> I
         time.sleep(_POLL_SECONDS)
 
 
-def log_groups(endpoint_url: str, name: str | None) -> list[str]:
-    """Log groups of functions; with a name, those of functions whose name contains it.
+def log_groups(endpoint_url: str, name: str | None) -> dict[str, str]:
+    """Log groups by function; with a name, of the functions whose name contains it.
 
     A function is known by its logical id, which is part of its name, as well as by its full name.
 
     Raises:
-        LocalCloudError: a name was given and no function with a log has it.
+        LocalCloudError: a name was given and no function has it.
     """
-    logs = client("logs", endpoint_url)
-    groups = [
-        group["logGroupName"]
-        for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=_GROUP_PREFIX)
-        for group in page["logGroups"]
-    ]
+    pages = client("lambda", endpoint_url).get_paginator("list_functions").paginate()
+    groups = {
+        each["FunctionName"]: each.get("LoggingConfig", {}).get("LogGroup", _GROUP_PREFIX + each["FunctionName"])
+        for page in pages
+        for each in page["Functions"]
+    }
     if name is None:
         return groups
-    exact = [group for group in groups if group == _GROUP_PREFIX + name]
-    chosen = exact or [group for group in groups if name.lower() in group.lower()]
+    chosen = {each: group for each, group in groups.items() if each == name or name.lower() in each.lower()}
     if not chosen:
-        known = ", ".join(group.removeprefix(_GROUP_PREFIX) for group in groups) or "none yet"
-        raise LocalCloudError(f"No function named {name} has written a log.", action=f"Functions with logs: {known}.")
-    return chosen
+        raise LocalCloudError(
+            f"There is no function named {name}.", action=f"Functions: {', '.join(sorted(groups)) or 'none yet'}."
+        )
+    return {name: groups[name]} if name in groups else chosen
 
 
 def function_lines(
@@ -61,26 +61,39 @@ def function_lines(
     """Pairs of function name and line, oldest first; with ``follow`` what comes after them, without end."""
     logs = client("logs", endpoint_url)
     since = 0
-    seen: set[str] = set()
+    seen: set[tuple[Any, ...]] = set()
     first = True
     while True:
         events = _events(logs, log_groups(endpoint_url, name), since)
-        fresh = [(group, event) for group, event in events if event["eventId"] not in seen]
-        for group, event in fresh[-last:] if first else fresh:
-            yield group.removeprefix(_GROUP_PREFIX), str(event["message"]).rstrip("\n")
+        fresh = [(function, event) for function, event in events if _identity(event) not in seen]
+        for function, event in fresh[-last:] if first else fresh:
+            yield function, str(event["message"]).rstrip("\n")
         if events:
             since = max(int(event["timestamp"]) for _, event in events)
             # An event of the last millisecond may come again, and another of it may still come.
-            seen = {event["eventId"] for _, event in events if int(event["timestamp"]) == since}
+            seen = {_identity(event) for _, event in events if int(event["timestamp"]) == since}
         if not follow:
             return
         first = False
         time.sleep(_POLL_SECONDS)
 
 
-def _events(logs: Any, groups: list[str], since: int) -> list[tuple[str, dict[str, Any]]]:
+def _events(logs: Any, groups: dict[str, str], since: int) -> list[tuple[str, dict[str, Any]]]:
+    """Events by function. Streams of a group of several functions are named ``<day>/<function>[<version>]<id>``."""
     found = []
-    for group in groups:
-        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since):
-            found += [(group, event) for event in page["events"]]
+    for group in sorted(set(groups.values())):
+        owner = group.removeprefix(_GROUP_PREFIX)
+        try:
+            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since):
+                for event in page["events"]:
+                    function = event["logStreamName"].rpartition("/")[2].partition("[")[0] or owner
+                    if function in groups:
+                        found.append((function, event))
+        except logs.exceptions.ResourceNotFoundException:
+            continue  # nothing was written yet
     return sorted(found, key=lambda each: each[1]["timestamp"])
+
+
+def _identity(event: dict[str, Any]) -> tuple[Any, ...]:
+    """What tells events apart (the embedded cloud gives them no id)."""
+    return event["logStreamName"], event["timestamp"], event["message"]

@@ -9,6 +9,8 @@ from embedded_cloud import Cloud, entered, payloads, unique
 
 from omnilake import aws, entries, layout
 from omnilake.models import AnswerStatus, DocumentStatus, JobStatus
+from omnilake_local import logs
+from omnilake_local.errors import LocalCloudError
 
 HANDBOOK = """# Harbour handbook
 
@@ -200,6 +202,20 @@ def test_neither_logs_nor_histories_hold_words_of_documents_or_questions(cloud: 
     for word in (secret, asked):
         assert word not in lines
         assert word not in told
+
+
+def test_the_logs_of_a_function_can_be_read(cloud: Cloud, archive: str) -> None:
+    cloud.ask(archive, QUESTION)
+    endpoint = cloud.running.server.endpoint_url
+
+    of_one = list(logs.function_lines(endpoint, "FuseEvidence", last=50))
+    of_all = {function for function, _ in logs.function_lines(endpoint, None, last=5_000)}
+
+    assert {function for function, _ in of_one} == {cloud.resources["FuseEvidenceFunction"]}
+    assert any(line.startswith("REPORT RequestId") for _, line in of_one)
+    assert {cloud.resources[each] for each in ("PlanRetrievalFunction", "FuseEvidenceFunction")} <= of_all
+    with pytest.raises(LocalCloudError, match="no function named nobody"):
+        list(logs.function_lines(endpoint, "nobody"))
 
 
 def test_what_was_ingested_is_still_there_after_down_and_up(cloud: Cloud, archive: str) -> None:

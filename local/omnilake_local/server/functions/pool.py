@@ -176,13 +176,12 @@ class FunctionRuntime:
                 pool.busy.add(worker)
                 return worker, None
             await worker.stop()
-        stamp = datetime.now(UTC).strftime("%Y/%m/%d")
         worker = Worker(
             version,
             python=self._python,
             endpoint_url=self._endpoint_url,
             scratch_dir=self._scratch_dir,
-            log_stream=f"{stamp}/[{version.version}]{uuid.uuid4().hex}",
+            log_stream=_log_stream(version),
         )
         pool.busy.add(worker)
         return worker, await worker.start()
@@ -226,3 +225,12 @@ class FunctionRuntime:
         self._pools.clear()
         self._reaper.cancel()
         await asyncio.sleep(0)  # lets the cancelled connections end before the loop does
+
+
+def _log_stream(version: FunctionVersion) -> str:
+    """Name of a new process's stream; in a log group of several functions it begins with the function's name.
+
+    Source: "Configuring CloudWatch log groups", https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html
+    """
+    name = "" if version.log_group == f"/aws/lambda/{version.name}" else version.name
+    return f"{datetime.now(UTC):%Y/%m/%d}/{name}[{version.version}]{uuid.uuid4().hex}"
