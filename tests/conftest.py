@@ -35,23 +35,26 @@ def cloud(running_cloud: Running) -> Iterator[Cloud]:
         yield Cloud(running_cloud)
 
 
-def _place(path: str) -> int:
-    parts = Path(path).parts
+def _path(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+def _place(nodeid: str) -> int:
+    parts = Path(_path(nodeid)).parts
     return next((place for place, folders in enumerate(_TOGETHER) if folders & set(parts)), len(_TOGETHER))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first."""
-    items.sort(key=lambda item: _place(str(item.path)))
+    items.sort(key=lambda item: _place(item.nodeid))
 
 
 class _Scheduling(LoadScopeScheduling):
     """Each group of ``_TOGETHER`` in one process, of the others each file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        place = _place(path)
-        return path if place == len(_TOGETHER) else str(place)
+        place = _place(nodeid)
+        return _path(nodeid) if place == len(_TOGETHER) else str(place)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:

@@ -47,24 +47,26 @@ def log_groups(endpoint_url: str, name: str | None) -> dict[str, str]:
     }
     if name is None:
         return groups
-    chosen = {each: group for each, group in groups.items() if each == name or name.lower() in each.lower()}
+    if name in groups:
+        return {name: groups[name]}
+    chosen = {each: group for each, group in groups.items() if name.lower() in each.lower()}
     if not chosen:
         raise LocalCloudError(
             f"There is no function named {name}.", action=f"Functions: {', '.join(sorted(groups)) or 'none yet'}."
         )
-    return {name: groups[name]} if name in groups else chosen
+    return chosen
 
 
 def function_lines(
     endpoint_url: str, name: str | None, *, follow: bool = False, last: int = 100
 ) -> Iterator[tuple[str, str]]:
     """Pairs of function name and line, oldest first; with ``follow`` what comes after them, without end."""
-    logs = client("logs", endpoint_url)
+    logs, groups = client("logs", endpoint_url), log_groups(endpoint_url, name)
     since = 0
     seen: set[tuple[Any, ...]] = set()
     first = True
     while True:
-        events = _events(logs, log_groups(endpoint_url, name), since)
+        events = _events(logs, groups, since)
         fresh = [(function, event) for function, event in events if _identity(event) not in seen]
         for function, event in fresh[-last:] if first else fresh:
             yield function, str(event["message"]).rstrip("\n")

@@ -2,7 +2,7 @@
 
 Two tables. *entries*: one item per (entry, version). *registrations*: claims that make ingestion idempotent:
 
-``object#<bucket>#<key>#<identity>``      this S3 object version was taken by that job
+``object#<bucket>#<key>#<identity>``     this S3 object version was taken by that job
 ``content#<archive>#<sha256>``           these bytes are in the archive as that entry version; ``aliases`` are other
                                          uploads of the same bytes
 
