@@ -6,14 +6,20 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
     OmniLakeError
     ├── TransientError             retried by the state machines
     │   └── IncompleteIndexing
+    ├── RateLimited                a provider's limit: the state machines wait as long as it says, then go on
     ├── InvalidStateInput          a state was handed an event that does not fit its model
     ├── StageFailed                a stage failed for a reason that is not the document's (the workflow fails)
     ├── DocumentError              one document can't be ingested; its neighbours go on
     │   ├── EmptyDocument          ├── UnsupportedDocumentType   ├── DocumentTypeMismatch
     │   ├── CorruptDocument        ├── EncryptedDocument         ├── DecompressionLimit
     │   ├── InvalidEncoding        ├── DocumentTooLarge          ├── NoTextFound
-    │   ├── ObjectNotFound         ├── InvalidObjectName         └── TooManyChunks
+    │   ├── ObjectNotFound         ├── InvalidObjectName         ├── TooManyChunks
+    │   ├── ScannedDocument        ├── UnsafeArchive             └── InvalidRecord
     ├── EmbeddingRejected          vectors of a wrong shape, NaN or zero
+    ├── ProviderRejected           a provider refuses a call: key, model, input
+    ├── SourceError                a source can't be read
+    │   └── SourceNotFound
+    ├── InvalidCollection          a collection that can't be ingested as it was asked for
     ├── RequestError               a question that can't be asked
     │   ├── InvalidRequest  ├── EmptyQuestion  ├── QuestionTooLong
     │   ├── ArchiveNotFound └── RequestNotFound
@@ -23,6 +29,7 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 
@@ -59,6 +66,24 @@ class IncompleteIndexing(TransientError):
     """Fewer rows than chunks were found in the store after a commit."""
 
     code = "INCOMPLETE_INDEXING"
+
+
+class RateLimited(OmniLakeError):
+    """A provider's or a source's rate limit is used up for now. Made by :meth:`after`."""
+
+    code = "RATE_LIMITED"
+    advice = "The state machine waits and goes on; nothing is to be done."
+
+    @classmethod
+    def after(cls, seconds: float, service: str) -> RateLimited:
+        """The error that says how long to wait; the state machines read it from the message.
+
+        Args:
+            seconds: to wait; rounded up, at least 1.
+            service: whose limit it is.
+        """
+        whole = max(1, math.ceil(seconds))
+        return cls(f"The rate limit of {service} is used up. Wait {whole} s.", seconds=whole)
 
 
 class InvalidStateInput(OmniLakeError):
@@ -165,10 +190,59 @@ class InvalidObjectName(DocumentError):
     advice = "Upload to incoming/<archive id>/<path> with a name without control characters (line breaks, tabs)."
 
 
+class ScannedDocument(DocumentError):
+    """Pages that are images: there is no text to read without text recognition."""
+
+    code = "DOCUMENT_SCANNED"
+    advice = "Deploy with OcrFunctionArn (docs/ocr.md), or run text recognition over it first."
+
+
+class UnsafeArchive(DocumentError):
+    """An archive file with a member that points outside of it, nests too deep, or is no plain file."""
+
+    code = "DOCUMENT_ARCHIVE_UNSAFE"
+    advice = "Unpack it, check where it comes from, and upload the files."
+
+
+class InvalidRecord(DocumentError):
+    """A line of a manifest or batch file that is no record."""
+
+    code = "RECORD_INVALID"
+    advice = "Correct the line and ingest the file again; the other lines are not affected."
+
+
 class EmbeddingRejected(OmniLakeError):
     """Vectors with a wrong dimension, NaN, infinity or zero length. Never replaced by substitutes."""
 
     code = "EMBEDDING_REJECTED"
+
+
+class ProviderRejected(OmniLakeError):
+    """A provider of embeddings or generation refuses a call: its key, its model or its input."""
+
+    code = "PROVIDER_REJECTED"
+    advice = "Check the key, the model id and the account's access at the provider."
+
+
+class SourceError(OmniLakeError):
+    """A source can't be read: credentials, permissions, address, or what it answers."""
+
+    code = "SOURCE_REJECTED"
+    advice = "Check the source's configuration and its credentials."
+
+
+class SourceNotFound(SourceError):
+    """No source of that id."""
+
+    code = "SOURCE_NOT_FOUND"
+    advice = "Create it first, or check its spelling."
+
+
+class InvalidCollection(OmniLakeError):
+    """A collection that can't be ingested as it was asked for: unknown bucket, empty prefix, unreadable manifest."""
+
+    code = "COLLECTION_INVALID"
+    advice = "Correct the request and start it again."
 
 
 class RequestError(OmniLakeError):

@@ -23,7 +23,16 @@ BY_KIND_STATUS = "by_kind_status"
 """Index: partition ``kind_status`` ("ingest_document#RUNNING"), sort ``created_at``."""
 
 
-def create(job_id: str, kind: JobKind, archive_id: str, execution_arn: str = "", **progress: int) -> bool:
+def create(
+    job_id: str,
+    kind: JobKind,
+    archive_id: str,
+    execution_arn: str = "",
+    *,
+    parent_job_id: str = "",
+    source_id: str = "",
+    **progress: int,
+) -> bool:
     """Record a new job as PENDING; False when it is there already (nothing is changed then)."""
     created = now()
     job = Job(
@@ -31,6 +40,8 @@ def create(job_id: str, kind: JobKind, archive_id: str, execution_arn: str = "",
         kind=kind,
         status=JobStatus.PENDING,
         archive_id=archive_id,
+        parent_job_id=parent_job_id,
+        source_id=source_id,
         execution_arn=execution_arn,
         progress=progress,
         created_at=created,

@@ -1,7 +1,7 @@
 """Keys of the lake bucket, in one place.
 
-What is below ``batches/`` belongs to one execution and expires; ``entries/``, ``stores/``, ``answers/`` and
-``failed/requests/`` stay.
+What is below ``batches/`` and ``collections/`` belongs to one execution and expires; ``entries/``, ``stores/``,
+``backups/``, ``sources/``, ``answers/`` and ``failed/requests/`` stay.
 Each state writes its own object and never changes another's, so a retried or restarted state converges.
 """
 
@@ -39,6 +39,38 @@ def entry_text(entry_id: str, version: str) -> str:
 def entry_document(entry_id: str, version: str) -> str:
     """Extracted text with its structure (``ExtractedDocument``, gzip JSON lines with one line)."""
     return f"entries/{entry_id}/{version}/document.jsonl.gz"
+
+
+def entry_insights(entry_id: str, version: str) -> str:
+    """What was extracted of an entry version as a whole (``Insights``, JSON)."""
+    return f"entries/{entry_id}/{version}/insights.json"
+
+
+def entry_rows(entry_id: str, version: str) -> str:
+    """Rows of a tabular entry version (gzip JSON lines of objects, column name → value as text)."""
+    return f"entries/{entry_id}/{version}/rows.jsonl.gz"
+
+
+def vector_backup(store_id: str, job_id: str) -> str:
+    """Rows that an ingestion committed to a store, vectors included (Parquet): a store can be built again of these."""
+    return f"backups/{store_id}/{job_id}.parquet"
+
+
+def collection_part(job_id: str, part: str) -> str:
+    """A part of a collection's ingestion: request (JSON), batches (JSON lines), failed (gzip JSON lines)."""
+    suffix = {"batches": "jsonl", "failed": "jsonl.gz"}.get(part, "json")
+    return f"collections/{job_id}/{part}.{suffix}"
+
+
+def connector_batch(source_id: str, day: str, batch_id: str) -> str:
+    """Records that a connector fetched (gzip JSON lines of ``Record``). ``day``: YYYY-MM-DD."""
+    year, month, date = day.split("-")
+    return f"sources/{source_id}/chunked/year={year}/month={month}/day={date}/batch_{batch_id}.jsonl.gz"
+
+
+def connector_manifest(source_id: str, job_id: str) -> str:
+    """What one sync of a source wrote: its batch files with counts (JSON)."""
+    return f"sources/{source_id}/manifests/{job_id}.json"
 
 
 def request(job_id: str) -> str:

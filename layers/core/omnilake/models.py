@@ -6,6 +6,7 @@ Times are UTC, ISO 8601. Money is in US dollars.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from enum import StrEnum
@@ -18,7 +19,7 @@ from omnilake.errors import OmniLakeError, by_name
 MAX_QUESTION_CHARACTERS = 8_000
 """Longest question that is accepted, in characters."""
 
-MAX_BATCH_DOCUMENTS = 50
+MAX_BATCH_DOCUMENTS = 100
 """Most documents in one ingestion batch (one execution)."""
 
 ArchiveId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{2,62}$")]
@@ -52,12 +53,40 @@ class EmbeddingSpace(Model):
         return f"{self.provider}/{self.model}/{self.dimensions}/{norm}/{self.revision[:12]}"
 
 
+class Processor(StrEnum):
+    """How the text of a document is read and cut: what it is, not which file format it came in."""
+
+    PROSE = "prose"  # headings, paragraphs, lists, tables
+    ROWS = "rows"  # a table of records: a summary of its columns, then row by row
+    CONVERSATION = "conversation"  # messages of a chat, in threads
+    TRANSCRIPT = "transcript"  # turns of speakers
+    CODE = "code"  # definitions of a programming language
+
+
 class ChunkingConfig(Model):
     """How an archive's text is cut. Sizes in tokens of the embedding model's own tokenizer."""
 
-    kind: Literal["structure"] = "structure"
+    kind: Literal["auto", "fixed", "structure", "conversation", "code", "rows", "transcript"] = "auto"
+    """``auto`` takes the way that fits the document's :class:`Processor`."""
     max_tokens: int = Field(default=220, ge=16, le=8_192)
     overlap_tokens: int = Field(default=32, ge=0, le=512)
+    parent_tokens: int | None = Field(default=None, ge=32, le=65_536)
+    """With it each chunk knows the larger span of about so many tokens that it lies in (parent and child)."""
+    gap_minutes: int = Field(default=60, ge=1, le=10_080)
+    """A pause of so many minutes between messages ends a conversation's window."""
+    contextual_headers: bool = True
+    """Whether title and section path are embedded and indexed with each chunk (never part of its quotes)."""
+
+
+class ProcessingRule(Model):
+    """Routes a kind of document to its processor. All conditions that are given must hold; the first rule wins."""
+
+    media_types: list[str] = []  # exact, or "text/*"
+    names: list[str] = []  # globs over the document's name (fnmatch, case ignored): "sales/*.csv"
+    columns: list[str] = []  # all of these stand among the columns of a table (case ignored)
+    metadata: dict[str, str] = {}  # the document's own metadata has these values
+    processor: Processor
+    chunking: ChunkingConfig | None = None  # in place of the archive's
 
 
 class Archive(Model):
@@ -67,8 +96,22 @@ class Archive(Model):
     description: str = Field(default="", max_length=1_000)
     space: EmbeddingSpace
     chunking: ChunkingConfig = ChunkingConfig()
+    rules: list[ProcessingRule] = Field(default=[], max_length=100)
+    """Looked at before the product's own (``ingest.rules``)."""
+    retain_latest_originals_only: bool = True
+    """Only the newest version of each source is in search; otherwise all versions are."""
+    tag_hints: list[str] = Field(default=[], max_length=200)
+    """Tags that insights should prefer."""
+    insights_schema: dict[str, Any] | None = None
+    """JSON Schema of further fields that insights extract (``Insights.fields``)."""
     store_id: str
     created_at: str
+
+    @property
+    def configuration_hash(self) -> str:
+        """What of the archive's configuration decides how a document is read and cut; 12 hex digits."""
+        told = self.model_dump_json(include={"space", "chunking", "rules"})
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 class Store(Model):
@@ -123,7 +166,7 @@ class ErrorRecord(Model):
 
 
 class ObjectRef(Model):
-    """One version of one S3 object."""
+    """One version of one S3 object, or one line of it (a record of a JSON lines file)."""
 
     bucket: str
     key: str
@@ -131,11 +174,49 @@ class ObjectRef(Model):
     size: int = Field(default=0, ge=0)
     etag: str = ""
     sequencer: str = ""  # S3's order of events of one key, hex
+    line: int | None = Field(default=None, ge=0)  # 0-based: the document is this line, a ``Record``
+    name: str = ""  # the document's name where the key does not say it (a line of a manifest named it)
 
     @property
     def identity(self) -> str:
         """What tells two uploads of one key apart: the version, or where the event names none, the event's order."""
-        return self.version_id or self.sequencer or self.etag or "null"
+        whole = self.version_id or self.sequencer or self.etag or "null"
+        return whole if self.line is None else f"{whole}#{self.line}"
+
+
+class Message(Model):
+    """One message of a conversation."""
+
+    author: str = ""
+    text: str
+    posted_at: str  # ISO 8601, UTC
+    thread: str = ""  # messages of one thread share it; empty: not in a thread
+    url: str = ""
+
+
+class Record(Model):
+    """A document that comes as a line of a JSON lines file: from a connector, or from whoever writes a manifest.
+
+    It holds ``text`` of a media type, or ``messages``, or it says that the document is ``deleted`` at its source.
+    """
+
+    source_type: str = Field(min_length=1, max_length=64)  # slack, gitlab, backlog, discord, website, or a writer's own
+    record_id: str = Field(min_length=1, max_length=1_024)  # with the type: the identity of the entry
+    title: str = Field(default="", max_length=1_024)
+    url: str = Field(default="", max_length=4_096)  # what citations link to
+    media_type: Literal["text/plain", "text/markdown", "text/html"] = "text/plain"
+    text: str = ""
+    messages: list[Message] = []
+    updated_at: str  # ISO 8601: orders the versions
+    effective_on: str = ""  # ISO 8601 date or time from which the content holds; orders before ``updated_at``
+    deleted: bool = False
+    metadata: dict[str, str] = {}
+
+    @property
+    def content_hash(self) -> str:
+        """sha256, hex, of all that makes the document; a record that only was fetched again keeps it."""
+        told = self.model_dump(mode="json", exclude={"updated_at"})
+        return hashlib.sha256(json.dumps(told, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 class BatchManifest(Model):
@@ -143,6 +224,7 @@ class BatchManifest(Model):
 
     job_id: JobId
     archive_id: str  # as the key said it; Register Documents checks it
+    parent_job_id: str = ""  # of the collection that the batch is a part of
     documents: list[ObjectRef] = Field(min_length=1, max_length=MAX_BATCH_DOCUMENTS)
 
 
@@ -152,6 +234,8 @@ class DocumentStatus(StrEnum):
     COMPLETED = "COMPLETED"
     SUPERSEDED = "SUPERSEDED"  # a newer version took its place in search
     DUPLICATE = "DUPLICATE"
+    EXPANDED = "EXPANDED"  # an archive file: its members are documents of their own
+    DELETED = "DELETED"  # its source says that it is gone: out of search
     FAILED = "FAILED"
 
 
@@ -159,17 +243,21 @@ class BatchDocument(Model):
     """One document of a batch as far as the batch has come; each state writes the batch anew, never in place."""
 
     ref: ObjectRef
-    name: str  # path below incoming/<archive>/
-    source: str  # s3://bucket/key of the landing object: what citations name
+    name: str  # path below incoming/<archive>/, or a record's id
+    source: str  # what citations name: s3://bucket/key of the object, or the address that the document came with
     status: DocumentStatus
     entry_id: str = ""
     version: str = ""
     content_hash: str = ""  # sha256 of the bytes, hex
+    effective_on: str = ""  # ISO 8601, when the document came with one
+    metadata: dict[str, str] = {}  # free: of the upload, then of the document itself
     duplicate_of: str = ""  # "<entry_id>/<version>"
     media_type: str = ""
+    processor: Processor = Processor.PROSE
     title: str = ""
     characters: int = 0
     chunks: int = 0
+    members: int = 0  # of an archive file
     error: ErrorRecord | None = None
 
     @property
@@ -197,6 +285,7 @@ class SegmentKind(StrEnum):
     ROW = "row"
     CODE = "code"
     TURN = "turn"
+    MESSAGE = "message"
 
 
 class Segment(Model):
@@ -210,6 +299,8 @@ class Segment(Model):
     page: int | None = None  # 1-based
     speaker: str | None = None
     time_s: float | None = None  # start of a transcript turn, seconds
+    posted_at: float | None = None  # of a message, seconds since 1970, UTC
+    thread: str | None = None  # messages of one thread share it
     header: str | None = None  # header line of the table that a row belongs to
 
 
@@ -217,9 +308,11 @@ class ExtractedDocument(Model):
     """Text of a document with its structure. ``text`` has no NUL and uses ``\\n`` line ends."""
 
     media_type: str
+    processor: Processor = Processor.PROSE
     title: str
     text: str
     segments: list[Segment]
+    metadata: dict[str, str] = {}  # what the document says of itself: author, subject, date, language …
 
 
 class Chunk(Model):
@@ -238,7 +331,32 @@ class Chunk(Model):
     section: str = ""
     page: int | None = None
     time_s: float | None = None
+    posted_at: float | None = None
     speaker: str | None = None
+    parent_start: int | None = None  # the larger span that it lies in, of archives with ``parent_tokens``
+    parent_end: int | None = None
+
+
+# --- insights ---------------------------------------------------------------------------------------------------
+
+
+class Entity(Model):
+    """Something that a document names."""
+
+    name: str = Field(max_length=200)
+    kind: str = Field(max_length=64)  # person, organisation, place, product, email, url, …
+
+
+class Insights(Model):
+    """What was extracted of a document as a whole. Never quoted: answers quote the text."""
+
+    title: str = Field(max_length=300)
+    summary: str = Field(max_length=4_000)
+    tags: list[str] = Field(default=[], max_length=50)
+    entities: list[Entity] = Field(default=[], max_length=200)
+    dates: list[str] = Field(default=[], max_length=200)  # ISO 8601
+    fields: dict[str, Any] = {}  # of the archive's own JSON Schema
+    provider: str  # who extracted it: "deterministic" or a model's id
 
 
 # --- questions and answers --------------------------------------------------------------------------------------
@@ -322,6 +440,7 @@ class Citation(Model):
     section: str = ""
     page: int | None = None
     time_s: float | None = None
+    posted_at: float | None = None
     speaker: str | None = None
     start: int
     end: int
@@ -388,6 +507,8 @@ class Answer(Model):
 
 class JobKind(StrEnum):
     INGEST_DOCUMENT = "ingest_document"
+    INGEST_COLLECTION = "ingest_collection"
+    SYNC_SOURCE = "sync_source"
     ANSWER_REQUEST = "answer_request"
 
 
@@ -405,6 +526,8 @@ class Job(Model):
     kind: JobKind
     status: JobStatus
     archive_id: str
+    parent_job_id: str = ""  # the collection that an ingestion is a part of, or the sync of a collection
+    source_id: str = ""  # of a sync
     state: str = ""  # the state it is in, or ended in
     progress: dict[str, int] = {}
     execution_arn: str = ""

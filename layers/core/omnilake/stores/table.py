@@ -52,7 +52,10 @@ _CHUNK_FIELDS = [
     pa.field("section", pa.string(), nullable=False),
     pa.field("page", pa.int32()),
     pa.field("time_s", pa.float64()),
+    pa.field("posted_at", pa.float64()),
     pa.field("speaker", pa.string()),
+    pa.field("parent_start", pa.int64()),
+    pa.field("parent_end", pa.int64()),
 ]
 CHUNK_COLUMNS = [field.name for field in _CHUNK_FIELDS]
 """The fields of a ``Chunk``, by their names."""
