@@ -138,7 +138,8 @@ _BYTECODE = shutil.ignore_patterns("__pycache__")
 CORE = Layer(
     "core",
     # requests and what it needs: tiktoken imports it only to download the ranks, which the layer brings.
-    excluded=(*packages.IN_EVERY_RUNTIME, "requests", "certifi", "charset-normalizer", "idna"),
+    # httpx2-jsfetch: browsers only.
+    excluded=(*packages.IN_EVERY_RUNTIME, "requests", "certifi", "charset-normalizer", "httpx2-jsfetch"),
     finish=_add_token_ranks,
     sources=("omnilake",),
     sources_without=("cli",),
