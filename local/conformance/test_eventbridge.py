@@ -8,8 +8,8 @@ from typing import Any
 from conformance_cloud import Cloud, unique, wait_for
 
 
-def put(cloud: Cloud, source: str, detail: dict[str, Any]) -> None:
-    entry = {"Source": source, "DetailType": "Conformance", "Detail": json.dumps(detail)}
+def put(cloud: Cloud, source: str, detail: dict[str, Any], bus: str = "default") -> None:
+    entry = {"Source": source, "DetailType": "Conformance", "Detail": json.dumps(detail), "EventBusName": bus}
     assert cloud.events.put_events(Entries=[entry])["FailedEntryCount"] == 0
 
 
@@ -86,3 +86,57 @@ def test_uploads_are_announced_with_their_version_and_order(cloud: Cloud) -> Non
     in_order = sorted(told, key=lambda each: each["sequencer"])
     assert [each["version-id"] for each in in_order] == versions
     assert len({each["sequencer"] for each in told}) == len(set(versions)) == 4
+
+
+class TestOwnBus:
+    """A bus of the stack whose rules notify a topic that queues subscribe to.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html,
+    https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
+    """
+
+    def test_rule_publishes_the_whole_event_to_a_topic(self, cloud: Cloud) -> None:
+        run = unique()
+        put(cloud, "conformance.ingest", {"run": run, "status": "PENDING"}, cloud["Bus"])
+        put(cloud, "conformance.ingest", {"run": run, "status": "COMPLETED"})  # on another bus
+        put(cloud, "conformance.ingest", {"run": run, "status": "COMPLETED", "n": 1}, cloud["Bus"])
+        notification = json.loads(cloud.message_with("Notified", run)["Body"])
+        assert notification["Type"] == "Notification"
+        assert notification["TopicArn"].startswith("arn:aws:sns:")
+        assert "Subject" not in notification
+        event = json.loads(notification["Message"])
+        assert event["detail"] == {"run": run, "status": "COMPLETED", "n": 1}
+        assert (event["source"], event["detail-type"]) == ("conformance.ingest", "Conformance")
+
+    def test_raw_delivery_gives_the_bare_message_and_filters_by_its_body(self, cloud: Cloud) -> None:
+        """https://docs.aws.amazon.com/sns/latest/dg/sns-subscription-filter-policies.html"""
+        run = unique()
+        for status in ("COMPLETED", "FAILED"):
+            put(cloud, "conformance.ingest", {"run": run, "status": status}, cloud["Bus"])
+        assert json.loads(cloud.message_with("NotifiedRaw", run)["Body"])["detail"]["status"] == "FAILED"
+        assert len(cloud.messages_with("Notified", run, 2)) == 2
+
+    def test_input_path_selects_a_part_of_the_event(self, cloud: Cloud) -> None:
+        """https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html"""
+        run = unique()
+        put(cloud, "conformance.paths", {"document": {"run": run, "n": [1, None]}, "rest": 1}, cloud["Bus"])
+        assert json.loads(cloud.message_with("Observed", run)["Body"]) == {"run": run, "n": [1, None]}
+
+    def test_input_transformer_makes_text_and_objects(self, cloud: Cloud) -> None:
+        """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html"""
+        run, detail = unique(), {"tags": ["a", "b"], "count": 2}
+        put(cloud, "conformance.text", {"name": run, **detail}, cloud["Bus"])
+        text = json.loads(json.loads(cloud.message_with("Notified", run)["Body"])["Message"])
+        assert text.startswith(f"{run} ended; [")
+        assert ":rule/" in text
+        put(cloud, "conformance.object", {"name": f'say "{run}"', **detail}, cloud["Bus"])
+        made = json.loads(cloud.message_with("Observed", run)["Body"])
+        assert {**made, "event": None} == {"name": f'say "{run}"', **detail, "event": None}
+        assert made["event"]["detail"]["count"] == 2
+
+    def test_event_for_a_missing_topic_goes_to_its_dead_letters(self, cloud: Cloud) -> None:
+        """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html"""
+        run = unique()
+        put(cloud, "conformance.nowhere", {"run": run}, cloud["Bus"])
+        dead = cloud.message_with("RuleFailures", run)
+        assert dead["MessageAttributes"]["TARGET_ARN"]["StringValue"].endswith(":conformance-missing-topic")

@@ -1,10 +1,10 @@
-"""EventBridge rule targets that cannot be reached, and functions as targets.
+"""EventBridge rule targets that cannot be reached, and functions and topics as targets.
 
-ministack logs and forgets an event whose target is missing, and runs a function target once. EventBridge sends
-the first to the target's dead-letter queue and invokes the second asynchronously, with Lambda's own retries
-and destinations. Unnecessary once ministack's ``_invoke_target`` honours ``DeadLetterConfig`` and calls
-``invoke_async_with_retry``. A failing target is not retried here beyond that: a local target either exists or
-does not.
+ministack logs and forgets an event whose target is missing, runs a function target once and gives a notification a
+subject. EventBridge sends the first to the target's dead-letter queue, invokes the second asynchronously, with
+Lambda's own retries and destinations, and publishes without a subject. Unnecessary once ministack's
+``_invoke_target`` honours ``DeadLetterConfig``, calls ``invoke_async_with_retry`` and names no subject. A failing
+target is not retried here beyond that: a local target either exists or does not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core.arn import ArnParseError, parse_arn
-from ministack.services import eventbridge, lambda_svc, sqs, stepfunctions
+from ministack.services import eventbridge, lambda_svc, sns, sqs, stepfunctions
 
 from omnilake_local.server.services.message_queues import LOCK
 
@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def target_exists(arn: str) -> bool:
-    """Whether a queue, function or state machine of this account exists; true for any other kind of target."""
+    """Whether a queue, function, topic or state machine exists; true for any other kind of target."""
     try:
         service = parse_arn(arn).service
     except ArnParseError:
@@ -33,6 +33,8 @@ def target_exists(arn: str) -> bool:
     if service == "lambda":
         function, config, _ = lambda_svc._get_func_record_for_ref(arn)
         return bool(function and config)
+    if service == "sns":
+        return sns._topic_by_arn_any_scope(arn) is not None
     if service == "states":
         return stepfunctions._resolve_state_machine_arn(arn) is not None
     return True
@@ -79,7 +81,15 @@ def _invoke_function(arn: str, payload: str) -> None:
     lambda_svc.invoke_async_with_retry(record, json.loads(payload))
 
 
+def _publish(arn: str, payload: str) -> None:
+    try:
+        sns.publish_internal(arn, payload, "")
+    except sns.SnsPublishError as refusal:
+        _LOG.warning("EventBridge: topic %s refused an event: %s", arn, refusal)
+
+
 def install() -> None:
     """Replace ministack's delivery to targets."""
     eventbridge._invoke_target = _with_dead_letters(eventbridge._invoke_target)
     eventbridge._dispatch_to_lambda = _invoke_function
+    eventbridge._dispatch_to_sns = _publish
