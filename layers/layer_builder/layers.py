@@ -145,6 +145,15 @@ CORE = Layer(
     sources_without=("cli",),
 )
 DOCUMENTS = Layer("documents", excluded=packages.IN_EVERY_RUNTIME)
+CONNECTORS = Layer(
+    "connectors",
+    excluded=packages.IN_EVERY_RUNTIME,
+    # Reached by plain calls of the Web API only: no sockets, no OAuth server, no asyncio client.
+    never_read=(
+        "slack_sdk/socket_mode", "slack_sdk/rtm*", "slack_sdk/oauth", "slack_sdk/scim", "slack_sdk/audit_logs",
+        "slack_sdk/aiohttp_version_checker.py",
+    ),
+)  # fmt: skip
 VECTOR = Layer(
     "vector",
     # tzdata: Lambda's operating system has the time zones. colorama: Windows only.
@@ -178,7 +187,7 @@ MODELS = Layer(
     ),
     finish=_add_minilm,
 )  # fmt: skip
-ALL = {layer.name: layer for layer in (CORE, DOCUMENTS, VECTOR, MODELS)}
+ALL = {layer.name: layer for layer in (CORE, DOCUMENTS, CONNECTORS, VECTOR, MODELS)}
 
 
 def fingerprint(layer: Layer, target: Target) -> str:
