@@ -9,13 +9,15 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from omnilake.errors import EmptyDocument
+from omnilake.extraction.containers import Expansion, Member, expand, is_archive
 from omnilake.extraction.detection import Format, detect
 from omnilake.extraction.encodings import decode
 from omnilake.extraction.limits import DEFAULT_LIMITS, ExtractionLimits
+from omnilake.extraction.records import read_record
 from omnilake.extraction.structure import normalise
 from omnilake.models import ExtractedDocument
 
-__all__ = ["ExtractionLimits", "extract"]
+__all__ = ["Expansion", "ExtractionLimits", "Member", "expand", "extract", "is_archive", "read_record"]
 
 
 def extract(data: bytes, name: str, *, limits: ExtractionLimits = DEFAULT_LIMITS) -> ExtractedDocument:

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
 
-from omnilake.errors import CorruptDocument, DocumentTypeMismatch, EncryptedDocument, UnsupportedDocumentType
+from omnilake.errors import (
+    CorruptDocument,
+    DocumentError,
+    DocumentTypeMismatch,
+    EncryptedDocument,
+    UnsupportedDocumentType,
+)
 from omnilake.extraction.archive import ZIP_ERRORS, open_archive
 from omnilake.extraction.encodings import has_unicode_mark, looks_binary
 from omnilake.extraction.limits import ExtractionLimits
@@ -47,6 +53,7 @@ PPTX = Kind("PowerPoint presentation")
 ODF = Kind("OpenDocument file")
 EPUB = Kind("EPUB book")
 ZIP = Kind("ZIP archive")
+PACKAGE = Kind("Office or program package")
 LEGACY_OFFICE = Kind("legacy Office file or Outlook message")
 RTF = Kind("RTF document")
 POSTSCRIPT = Kind("PostScript file")
@@ -154,6 +161,17 @@ _HTML_START = re.compile(
 )
 _VTT_START = re.compile(rb"(?:\xef\xbb\xbf)?WEBVTT(?:[ \t\r\n]|$)")
 _ZIP_PARTS = (("word/", DOCX), ("xl/", XLSX), ("ppt/", PPTX))
+_PACKAGE_ENTRIES = frozenset(
+    {
+        "[Content_Types].xml",
+        "mimetype",
+        "META-INF/MANIFEST.MF",
+        "AndroidManifest.xml",
+        "Index/Document.iwa",
+        "Index.zip",
+    }
+)
+"""Of formats that are ZIP files and not archives of documents: Visio, XPS, books, Java, Android, iWork."""
 
 
 def extension(name: str) -> str:
@@ -196,8 +214,30 @@ def detect(data: bytes, name: str, limits: ExtractionLimits) -> Format:
     return Format.PLAIN
 
 
+def is_archive_file(data: bytes, name: str, limits: ExtractionLimits) -> bool:
+    """Whether a ZIP file is an archive of documents, and its name does not claim something else.
+
+    Args:
+        data: begins as a ZIP file.
+        name: as it was uploaded; only its extension is looked at.
+        limits: most entries.
+    """
+    suffix = extension(name)
+    claimed = _KIND_OF_EXTENSION.get(suffix)
+    if claimed not in {None, ZIP} or _claims_text(suffix):
+        return False
+    try:
+        return _zip_kind(data, claimed, limits) is ZIP
+    except DocumentError:
+        return False
+
+
+def _claims_text(suffix: str) -> bool:
+    return suffix in _TEXT_FORMATS or suffix in _UNREAD_TEXT or suffix in {"txt", "text", "json", "xml", "log"}
+
+
 def _format_of_kind(found: Kind, claimed: Kind | None, suffix: str) -> Format:
-    known_text = suffix in _TEXT_FORMATS or suffix in _UNREAD_TEXT or suffix in {"txt", "text", "json", "xml", "log"}
+    known_text = _claims_text(suffix)
     # Any Office file is a ZIP archive, and an archive is refused with a better reason than its name.
     plain_archive = found is ZIP and claimed in (DOCX, XLSX, PPTX, ODF, EPUB)
     if (known_text or (claimed is not None and claimed is not found)) and not plain_archive:
@@ -251,4 +291,4 @@ def _zip_kind(data: bytes, claimed: Kind | None, limits: ExtractionLimits) -> Ki
         for prefix, kind in _ZIP_PARTS:
             if any(name.startswith(prefix) for name in names):
                 return kind
-    return ZIP
+    return ZIP if _PACKAGE_ENTRIES.isdisjoint(names) else PACKAGE

@@ -18,9 +18,14 @@ class ExtractionLimits:
     max_pages: int = 5_000
     """Most pages of a PDF."""
     max_archive_entries: int = 5_000
-    """Most entries of a zipped format (DOCX)."""
+    """Most entries of a zipped format (DOCX), and most documents that an archive file (ZIP) expands to."""
+    max_export_entries: int = 50_000
+    """Most entries of an archive file with those of the archives in it: an export of a chat has a file for each day of
+    each channel."""
+    max_archive_depth: int = 2
+    """How deep archive files nest: 2 is an archive within an archive."""
     max_unpacked_bytes: int = 256 * _MIB
-    """Most bytes of all entries of a zipped format together, or of all page streams of a PDF."""
+    """Most bytes of all entries of a zipped format or archive file together, or of all page streams of a PDF."""
     max_xml_bytes: int = 32 * _MIB
     """Most bytes of one XML part, and of an HTML document: a tree takes about thirty times its source."""
     max_compression_ratio: int = 200

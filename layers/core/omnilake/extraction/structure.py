@@ -22,7 +22,7 @@ _UNSTORABLE = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f\ufeff\ufffe\uffff\ud800-\u
 _WHITE = re.compile(r"\s+")
 
 # Blocks of these kinds follow one another on the next line; all others are set apart by an empty line.
-_COMPACT = {SegmentKind.ROW, SegmentKind.LIST, SegmentKind.TURN}
+_COMPACT = {SegmentKind.ROW, SegmentKind.LIST, SegmentKind.TURN, SegmentKind.MESSAGE}
 
 
 def normalise(text: str) -> str:

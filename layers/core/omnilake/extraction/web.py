@@ -105,14 +105,19 @@ def read_html(data: bytes, title: str, limits: ExtractionLimits) -> ExtractedDoc
         NoTextFound: nothing on the page is readable.
         DocumentTooLarge: more markup, text or segments than the limits allow.
     """
-    if len(data) > limits.max_xml_bytes:
-        raise DocumentTooLarge("The HTML page is too large to be parsed.", action="Split the document.")
-    from lxml import etree
-
+    _check_size(len(data), limits)
     declared = _DECLARED.search(data[:4096])
     source = normalise(decode(data, (declared[1] or declared[2]).decode("ascii") if declared else None))
+    return read_html_text(source, title, limits)
+
+
+def read_html_text(source: str, title: str, limits: ExtractionLimits) -> ExtractedDocument:
+    """Document of a normalised HTML text. Raises as ``read_html``, but for InvalidEncoding."""
+    _check_size(len(source), limits)
     if not source.strip():
         raise NoTextFound("The document holds no text.")
+    from lxml import etree
+
     parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True, no_network=True)
     with parser_call("HTML page", corrupt=(etree.LxmlError, ValueError)):
         root = etree.fromstring(source.encode("utf-8"), parser)
@@ -125,6 +130,11 @@ def read_html(data: bytes, title: str, limits: ExtractionLimits) -> ExtractedDoc
     page = _Page(TextRecorder(limits))
     page.read(root)
     return page.recorder.finish("text/html", named or page.recorder.first_heading or title)
+
+
+def _check_size(size: int, limits: ExtractionLimits) -> None:
+    if size > limits.max_xml_bytes:
+        raise DocumentTooLarge("The HTML page is too large to be parsed.", action="Split the document.")
 
 
 class _Page:
