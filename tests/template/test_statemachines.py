@@ -26,7 +26,7 @@ RETRIED = [
     "Sandbox.Timedout",
     "TransientError",
 ]
-FAIL_ERRORS = {"DocumentsRejected", "IngestionFailed", "RequestFailed", "CompactionFailed"}
+FAIL_ERRORS = {"DocumentsRejected", "IngestionFailed", "RequestFailed", "CompactionFailed", "SyncFailed"}
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -70,6 +70,10 @@ class ObjectStore:
         client("s3").put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
         return key
 
+    def delete(self, key: str) -> None:
+        """Delete an object (in a versioned bucket: put a delete marker); nothing happens when it is not there."""
+        client("s3").delete_object(Bucket=self.bucket, Key=key)
+
     def head(self, key: str, version_id: str | None = None) -> dict[str, Any] | None:
         """Metadata of an object, or None when it (or the version) is not there or is a delete marker."""
         pinned = {"VersionId": version_id} if version_id else {}

@@ -13,6 +13,7 @@ from omnilake.errors import JobNotFound
 from omnilake.handler import logger
 from omnilake.ingest import failure as ingest_failure
 from omnilake.models import JobKind, JobStatus
+from omnilake.syncing import failure as syncing_failure
 
 
 class _Ended(BaseModel):
@@ -53,6 +54,7 @@ def close_job(job_id: str, status: str, error: str, cause: str) -> bool:
     record = {
         JobKind.INGEST_DOCUMENT: ingest_failure.record_failure,
         JobKind.ANSWER_REQUEST: answering_failure.record_failure,
+        JobKind.SYNC_SOURCE: syncing_failure.record_failure,
     }[job.kind]
     record(job_id, error or f"Execution.{status}", cause)
     return True

@@ -73,6 +73,25 @@ def connector_manifest(source_id: str, job_id: str) -> str:
     return f"sources/{source_id}/manifests/{job_id}.json"
 
 
+def connector_problems(source_id: str, job_id: str) -> str:
+    """Items that one sync of a source left out, with their reasons (gzip JSON lines of ``Problem``)."""
+    return f"sources/{source_id}/problems/{job_id}.jsonl.gz"
+
+
+def connector_known(source_id: str, job_id: str, stream: int, state: str) -> str:
+    """What a sync knows of the records of a stream (gzip JSON lines of ``Known``).
+
+    ``state``: ``pending`` while its records are not ingested yet, then ``final``.
+    """
+    return f"sources/{source_id}/known/{job_id}/{stream:05d}-{state}.jsonl.gz"
+
+
+def sync_part(job_id: str, part: str) -> str:
+    """What a sync keeps while it runs: plan, progress, advances (JSON), seen/<n>, problems/<n> (gzip JSON lines)."""
+    suffix = "json" if part in {"plan", "progress", "advances"} else "jsonl.gz"
+    return f"batches/{job_id}/sync/{part}.{suffix}"
+
+
 def request(job_id: str) -> str:
     """The request as it was submitted, valid or not (JSON)."""
     return f"answers/{job_id}/request.json"

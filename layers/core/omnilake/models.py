@@ -337,6 +337,45 @@ class Chunk(Model):
     parent_end: int | None = None
 
 
+# --- sources ----------------------------------------------------------------------------------------------------
+
+
+class SourceStatus(StrEnum):
+    IDLE = "IDLE"  # waits for its next sync
+    SYNCING = "SYNCING"
+    FAILED = "FAILED"  # the last sync failed; the next one tries again
+
+
+class Source(Model):
+    """A place that content comes from, and the archive that it goes to."""
+
+    source_id: str
+    source_type: str = Field(min_length=1, max_length=64)
+    archive_id: ArchiveId
+    config: dict[str, Any] = {}  # of the type's model
+    secret_name: str = ""  # of AWS Secrets Manager; empty: the source needs none
+    schedule: str = ""  # EventBridge Scheduler's expression; empty: only on demand
+    status: SourceStatus = SourceStatus.IDLE
+    active_job_id: str = ""  # of the sync that runs
+    active_since: str = ""
+    last_job_id: str = ""
+    last_synced_at: str = ""  # end of the last sync that completed
+    error: ErrorRecord | None = None  # of the last sync, when it failed
+    created_at: str
+    updated_at: str
+
+
+class StreamCursor(Model):
+    """How far a stream of a source is ingested."""
+
+    source_id: str
+    stream: str
+    cursor: dict[str, Any] | None = None  # the connector's own
+    known_key: str = ""  # lake key of what is known of its records
+    job_id: str  # of the sync that wrote it
+    updated_at: str
+
+
 # --- insights ---------------------------------------------------------------------------------------------------
 
 

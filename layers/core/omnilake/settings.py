@@ -29,6 +29,14 @@ class Settings(BaseModel):
     registrations_table: str = ""
     stores_table: str = ""
     jobs_table: str = ""
+    sources_table: str = ""
+    source_secrets_prefix: str = ""
+    schedule_group: str = ""
+    schedule_role_arn: str = ""
+    schedule_dead_letters_arn: str = ""
+    start_sync_function_arn: str = ""
+    sync_machine_arn: str = ""
+    collection_machine_arn: str = ""
     event_bus: str = ""
     index_queue_url: str = ""
     upload_queue_url: str = ""
@@ -48,6 +56,8 @@ class Settings(BaseModel):
     as evidence: the answer abstains."""
     generation_provider: str = "extractive"
     """Name of the provider that finds and merges claims (``generation.provider_for``)."""
+    fetch_seconds: float = Field(default=90, gt=0)
+    """Seconds after which one invocation of Fetch Pages fetches no further page of a source."""
     job_ttl_days: int = Field(default=90, gt=0)
 
     def require(self, name: str) -> str:
