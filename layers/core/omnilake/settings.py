@@ -58,6 +58,8 @@ class Settings(BaseModel):
     """Name of the provider that finds and merges claims (``generation.provider_for``)."""
     fetch_seconds: float = Field(default=90, gt=0)
     """Seconds after which one invocation of Fetch Pages fetches no further page of a source."""
+    allowed_private_hosts: str = ""
+    """Hosts with private addresses that crawls may go to, with commas between them (``name`` or ``name:port``)."""
     job_ttl_days: int = Field(default=90, gt=0)
 
     def require(self, name: str) -> str:

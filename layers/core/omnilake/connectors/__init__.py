@@ -14,7 +14,9 @@ from pydantic import ValidationError
 from omnilake.connectors.protocol import Connector, SourceConfig
 from omnilake.errors import SourceError
 
-TYPES: dict[str, str] = {}
+TYPES: dict[str, str] = {
+    "website": "omnilake.connectors.website.connector:WebsiteConnector",
+}
 """Source type → ``module:class`` of its connector."""
 
 
