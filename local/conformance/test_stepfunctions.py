@@ -8,36 +8,8 @@ import time
 from typing import Any
 
 import pytest
+from asl import INVOKE, State, invoke, machine, passing, single
 from conformance_cloud import Cloud, unique, wait_for
-
-INVOKE = "arn:aws:states:::lambda:invoke"
-State = dict[str, Any]
-
-
-def machine(first: str, **states: State) -> State:
-    """A JSONata definition; underscores in state names stand for spaces."""
-    named = {name.replace("_", " "): state for name, state in states.items()}
-    return {"QueryLanguage": "JSONata", "StartAt": first.replace("_", " "), "States": named}
-
-
-def single(state: State) -> State:
-    """A definition of one state."""
-    return machine("Only", Only={**state, "End": True})
-
-
-def passing(output: Any) -> State:
-    return single({"Type": "Pass", "Output": output})
-
-
-def invoke(function: str, payload: Any, **more: Any) -> State:
-    """A Lambda task whose output is the function's payload."""
-    return {
-        "Type": "Task",
-        "Resource": INVOKE,
-        "Arguments": {"FunctionName": function, "Payload": payload},
-        "Output": "{% $states.result.Payload %}",
-        **more,
-    }
 
 
 class TestQueryLanguage:
@@ -93,6 +65,11 @@ class TestQueryLanguage:
             Give={"Type": "Pass", "Output": {"text": "{% $kept %}", "length": "{% $length($kept) %}"}, "End": True},
         )
         assert cloud.output_of(definition, {"text": value}) == {"text": value, "length": len(value)}
+
+    def test_literals_and_expressions_are_json_strings(self, cloud: Cloud) -> None:
+        text = 'say "hi"\\ back/slash\nline \U0001f600 ü'
+        assert cloud.output_of(passing({"literal": text})) == {"literal": text}
+        assert cloud.output_of(passing({"expression": "{% 'a\\tb 😀' & \"c\" %}"})) == {"expression": "a\tb 😀c"}
 
     def test_assign_is_seen_by_later_states_and_not_by_the_same_states_output(self, cloud: Cloud) -> None:
         definition = machine(
@@ -293,66 +270,6 @@ class TestMap:
             "Output": "{% $count($states.result) %}",
         }
         assert cloud.output_of(single(each)) == 900
-
-
-class TestDistributedMap:
-    @staticmethod
-    def over(task: State, items: Any, **more: Any) -> State:
-        processor = {
-            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
-            "StartAt": "Work",
-            "States": {"Work": {**task, "End": True}},
-        }
-        return single({"Type": "Map", "Items": items, "ItemProcessor": processor, **more})
-
-    def test_batches_items(self, cloud: Cloud) -> None:
-        batcher = {"MaxItemsPerBatch": 10, "BatchInput": {"run": "{% $states.input.run %}"}}
-        items = "{% [1..25].{'n': $} %}"
-        definition = self.over(invoke(cloud["SumBatch"], "{% $states.input %}"), items, ItemBatcher=batcher)
-        output = cloud.output_of(definition, {"run": "r"})
-        assert [batch["count"] for batch in output] == [10, 10, 5]
-        assert sum(batch["sum"] for batch in output) == 325
-        assert output[0]["batch_input"] == {"run": "r"}
-
-    def test_tolerates_failures_up_to_the_threshold(self, cloud: Cloud) -> None:
-        batcher = {"MaxItemsPerBatch": 1}
-        items = "{% [-1..8].{'n': $} %}"
-        work = invoke(cloud["SumBatch"], "{% $states.input %}")
-        tolerant = self.over(work, items, ItemBatcher=batcher, ToleratedFailurePercentage=20)
-        assert cloud.execute(tolerant)["status"] == "SUCCEEDED"
-        strict = self.over(work, items, ItemBatcher=batcher, ToleratedFailurePercentage=5)
-        assert cloud.execute(strict)["error"] == "States.ExceedToleratedFailureThreshold"
-
-    def test_reads_json_lines_and_writes_results(self, cloud: Cloud) -> None:
-        key, prefix = unique("lines/"), unique("results/")
-        body = "\n".join(json.dumps({"n": n}) for n in range(4))
-        cloud.s3.put_object(Bucket=cloud["Bucket"], Key=key, Body=body.encode())
-        processor = {
-            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
-            "StartAt": "Square",
-            "States": {"Square": {**invoke(cloud["Square"], "{% $states.input %}"), "End": True}},
-        }
-        each = {
-            "Type": "Map",
-            "ItemReader": {
-                "Resource": "arn:aws:states:::s3:getObject",
-                "ReaderConfig": {"InputType": "JSONL"},
-                "Arguments": {"Bucket": cloud["Bucket"], "Key": key},
-            },
-            "ItemProcessor": processor,
-            "ResultWriter": {
-                "Resource": "arn:aws:states:::s3:putObject",
-                "Arguments": {"Bucket": cloud["Bucket"], "Prefix": prefix},
-            },
-        }
-        output = cloud.output_of(single(each))
-        details = output["ResultWriterDetails"]
-        manifest = json.loads(cloud.s3.get_object(Bucket=details["Bucket"], Key=details["Key"])["Body"].read())
-        succeeded = manifest["ResultFiles"]["SUCCEEDED"][0]["Key"]
-        rows = json.loads(cloud.s3.get_object(Bucket=cloud["Bucket"], Key=succeeded)["Body"].read())
-        assert sorted(json.loads(row["Output"])["square"] for row in rows) == [0, 1, 4, 9]
-        run = cloud.states.describe_map_run(mapRunArn=output["MapRunArn"])
-        assert (run["status"], run["itemCounts"]["succeeded"]) == ("SUCCEEDED", 4)
 
 
 class TestErrors:

@@ -28,8 +28,8 @@ def install_step_functions(settings: ServerSettings) -> StepFunctions:
     jsonata.install()
     language.install()
     service_calls.install(service_calls.ServiceClients(settings))
-    interpreter.install()
     machines = StepFunctions()
+    interpreter.install(machines.record_child)
     machines.install()
     nested.install(machines)
     return machines

@@ -1,14 +1,16 @@
 """ministack's Step Functions actions, answered with executions that run in moto's interpreter.
 
 Finished executions leave the interpreter: their history stays as data in ministack's own records, which are
-saved and restored with everything else.
+saved and restored with everything else. Those that did not succeed keep how far they came, for a redrive.
 """
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
 import threading
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -22,17 +24,26 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import (
     CallbackOutcomeSuccess,
 )
 
+from omnilake_local.server.stepfunctions import redrive, status_events
 from omnilake_local.server.stepfunctions.definitions import dangling_transitions
 from omnilake_local.server.stepfunctions.interpreter import (
     ExecutionResult,
+    Redrive,
     RunningExecution,
     StateMachineRecord,
     parse_program,
     plain,
 )
+from omnilake_local.server.stepfunctions.progress import Progress
 
 MAX_FINISHED_EXECUTIONS = 2000
 """Finished executions kept a state machine; the oldest leave first, as after 90 days on AWS."""
+
+MAX_MAP_CHILDREN = 10_000
+"""Ended children of Distributed Maps remembered as executions, over all Map Runs; the oldest leave first."""
+
+MAX_MAP_RUNS = 1000
+"""Map Runs remembered; the oldest leave first."""
 
 MAX_CLOSED_TOKENS = 20_000
 """Task tokens of ended tasks remembered; an answer to an older one is refused as invalid."""
@@ -44,7 +55,11 @@ INTERRUPTED = {
 """Error and cause of an execution that was running when the server stopped."""
 
 _LOG = logging.getLogger(__name__)
+_LONGEST_FAREWELL_SECONDS = 2.0
+"""A redrive waits so long for what the stopped execution still has in hand."""
+
 Response = tuple[int, dict[str, str], bytes]
+Record = dict[str, Any]
 
 
 class StepFunctions:
@@ -55,6 +70,12 @@ class StepFunctions:
         self._interrupted: list[dict[str, Any]] = []
         self._closed_tokens: dict[str, None] = {}
         self._suspended = threading.Event()
+        self._finished: dict[str, OrderedDict[str, None]] = {}
+        self._ended_children: deque[str] = deque()
+        self._lock = threading.RLock()
+        self._handle_upstream: Callable[..., Any] = service.handle_request
+        self._describe_upstream: Callable[[dict[str, Any]], Response] = service._describe_execution
+        self._list_upstream: Callable[[dict[str, Any]], Response] = service._list_executions
         self._start_upstream: Callable[[dict[str, Any]], Response] = service._start_execution
         self._create_upstream: Callable[[dict[str, Any]], Response] = service._create_state_machine
         self._update_upstream: Callable[[dict[str, Any]], Response] = service._update_state_machine
@@ -78,6 +99,10 @@ class StepFunctions:
         service._list_map_runs = self._list_map_runs
         service._describe_map_run = self._describe_map_run
         service._restore_state = self._restore
+        service._describe_execution = self._describe
+        service._list_executions = self._list
+        service.handle_request = self._handle
+        status_events.install()
 
     def suspend(self) -> None:
         """Freeze executions' records: what ends from now on is not recorded, it is aborted at the next start."""
@@ -86,6 +111,8 @@ class StepFunctions:
             record = service._executions[arn]
             record["events"] = running.history() or record["events"]
             record["taskTokens"] = running.task_tokens()
+            record["progress"] = running.progress.to_data()
+            self._record_map_runs(running)
 
     def report_interrupted(self) -> None:
         """Publish the end of the executions that the last stop of the server interrupted."""
@@ -109,9 +136,15 @@ class StepFunctions:
             self._close_tokens(record.get("taskTokens", []))
             if record["status"] == "RUNNING":
                 record.update(status="ABORTED", stopDate=service.now_iso(), **INTERRUPTED)
-                service._add_event(record, "ExecutionAborted", {"executionAbortedEventDetails": dict(INTERRUPTED)})
-                self._interrupted.append(record)
+                if "mapRunArn" not in record:
+                    service._add_event(record, "ExecutionAborted", {"executionAbortedEventDetails": dict(INTERRUPTED)})
+                    self._interrupted.append(record)
+        for run in data["map_runs"].all_values() if data and "map_runs" in data else ():
+            if run["status"] == "RUNNING":
+                run.update(status="ABORTED", stopDate=service.now_iso())
         self._restore_upstream(data)
+        for record in sorted(service._executions.all_values(), key=lambda record: record["stopDate"] or ""):
+            self._remember_finished(record)
 
     def _close_tokens(self, tokens: list[str]) -> None:
         """Remember tokens of tasks that have ended: an answer to one is late, not invalid."""
@@ -138,25 +171,25 @@ class StepFunctions:
             arn = machine_arn.replace(":stateMachine:", ":execution:").rsplit(":", 1)[0]
             known = service._executions.get(f"{arn}:{machine['name']}:{name}")
             if known and known["status"] == "RUNNING" and json.loads(known["input"]) == parsed:
-                answer: Response = service.json_response(
-                    {"executionArn": known["executionArn"], "startDate": known["startDate"]}
-                )
-                return answer
+                return _answer({"executionArn": known["executionArn"], "startDate": known["startDate"]})
         return self._start_upstream(data)
 
-    def _run(self, arn: str) -> None:
+    def _run(self, arn: str, redriven: Redrive | None = None) -> None:
         record = service._executions.get(arn)
         machine = service._state_machines.get(record["stateMachineArn"])
         if machine is None:
             service._fail_execution(record, "StateMachineDeleted", "State machine no longer exists")
             return
+        # a redrive runs the definition that the execution began with
+        record.setdefault("definition", machine["definition"])
         try:
             running = RunningExecution(
                 arn=arn,
                 name=record["name"],
-                machine=_machine_record(machine),
+                machine=_machine_record({**machine, "definition": record["definition"]}),
                 input_text=record["input"],
-                started=datetime.now(UTC),
+                started=datetime.fromisoformat(record["startDate"]),
+                redrive=redriven,
             )
         except Exception as error:  # noqa: BLE001 - no fault of the interpreter may leave it RUNNING
             _LOG.exception("The interpreter cannot run %s", arn)
@@ -165,37 +198,108 @@ class StepFunctions:
         self._running[arn] = running
         try:
             result = running.run()
-            if not self._suspended.is_set():
-                self._record_end(record, running, result)
+            self._record_end(record, running, result)
         except Exception as error:  # noqa: BLE001 - no fault of the interpreter may leave it RUNNING
             _LOG.exception("The interpreter failed on %s", arn)
             service._fail_execution(record, "States.Runtime", str(error))
         finally:
             running.recorded.set()
-            if not self._suspended.is_set():
-                self._running.pop(arn, None)
-                _drop_oldest(record["stateMachineArn"])
+            if not self._suspended.is_set() and self._running.get(arn) is running:
+                self._running.pop(arn)
+                self._remember_finished(record)
 
-    def _record_end(self, record: dict[str, Any], running: RunningExecution, result: ExecutionResult) -> None:
-        record["events"] = _with_end(running.history(), result)
-        record["taskTokens"] = running.task_tokens()
-        self._close_tokens(record["taskTokens"])
-        self._record_map_runs(running)
-        if record["status"] != "RUNNING":
-            return  # StopExecution has written the end already
-        record["output"], record["error"], record["cause"] = result.output, result.error, result.cause
-        record["stopDate"] = service.now_iso()
-        record["status"] = result.status
+    def _record_end(self, record: Record, running: RunningExecution, result: ExecutionResult) -> None:
+        with self._lock:
+            if self._suspended.is_set() or self._running.get(running.arn) is not running:
+                return  # the server is being stopped, or the execution was redriven meanwhile
+            record["events"] = _with_end(running.history(), result.status)
+            record["taskTokens"] = running.task_tokens()
+            self._close_tokens(record["taskTokens"])
+            self._record_map_runs(running)
+            if result.status == "SUCCEEDED" and record["status"] == "RUNNING":
+                record.pop("definition", None)
+            else:
+                record["progress"] = running.progress.to_data()
+            if record["status"] != "RUNNING":
+                return  # StopExecution has written the end already
+            record["output"], record["error"], record["cause"] = result.output, result.error, result.cause
+            record["stopDate"] = service.now_iso()
+            record["status"] = result.status
         service._emit_execution_status_event(record)
+
+    def _remember_finished(self, record: Record) -> None:
+        """Let the oldest finished executions of a machine leave once it has too many."""
+        if record["status"] == "RUNNING" or "mapRunArn" in record:
+            return
+        with self._lock:
+            finished = self._finished.setdefault(record["stateMachineArn"], OrderedDict())
+            finished[record["executionArn"]] = None
+            finished.move_to_end(record["executionArn"])
+            while len(finished) > MAX_FINISHED_EXECUTIONS:
+                service._executions.pop(finished.popitem(last=False)[0], None)
+
+    def _redrive(self, data: dict[str, Any]) -> Response:
+        """RedriveExecution: run on where the execution failed, with the definition it began with."""
+        arn, token, now = data.get("executionArn", ""), data.get("clientToken"), redrive.now()
+        record = service._executions.get(arn)
+        if record is None:
+            if ":express:" in arn:
+                return _error("InvalidArn", "Invalid Arn: 'Resource type not valid in this context: express'")
+            return _error("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
+        before = redrive.answered_before(record, token, now)
+        if before is not None:
+            return _answer({"redriveDate": before})
+        reason = redrive.obstacle(record, now)
+        if reason is None and record.get("mapRunArn"):
+            reason = "Execution is redrivable by its Map Run only"
+        if reason is None and record["stateMachineArn"] not in service._state_machines:
+            reason = "State machine does not exist"
+        if reason is not None:
+            return _error("ExecutionNotRedrivable", reason)
+        date = service.now_iso()
+        with self._lock:
+            stopped = self._running.pop(arn, None)
+            self._finished.get(record["stateMachineArn"], {}).pop(arn, None)
+            redrive.begin(record, token, date)
+        service._emit_execution_status_event(record)
+        arguments = (self._continue, arn, stopped)
+        threading.Thread(target=contextvars.copy_context().run, args=arguments, daemon=True, name="redrive").start()
+        return _answer({"redriveDate": date})
+
+    def _continue(self, arn: str, stopped: RunningExecution | None) -> None:
+        """Run a redriven execution; ``stopped`` is what it left running, if that has not ended yet."""
+        record = service._executions.get(arn)
+        progress, events = record.pop("progress", None), record["events"]
+        if stopped is not None:
+            stopped.recorded.wait(_LONGEST_FAREWELL_SECONDS)
+            progress, events = stopped.progress.to_data(), _with_end(stopped.history(), "ABORTED")
+            self._close_tokens(stopped.task_tokens())
+        so_far = Progress.from_data(progress) if progress else Progress()
+        self._run(arn, Redrive(record["redriveCount"], record["redriveDate"], so_far, list(events)))
+
+    def record_child(self, child: dict[str, Any], map_run_arn: str) -> None:
+        """Remember a Distributed Map's child that begins or ends as an execution, without history."""
+        if self._suspended.is_set():
+            return
+        arn = child["ExecutionArn"]
+        region, account = arn.split(":")[3:5]
+        known = service._executions.get_scoped(account, region, arn) or {}
+        record = {**known, **_child_record(child), "mapRunArn": map_run_arn}
+        service._executions.set_scoped(account, region, arn, record)
+        if child["Status"] == "RUNNING":
+            return
+        with self._lock:
+            self._ended_children.append(arn)
+            while len(self._ended_children) > MAX_MAP_CHILDREN:
+                oldest = self._ended_children.popleft()
+                service._executions.pop_scoped(account, region, oldest, None)
 
     @staticmethod
     def _record_map_runs(running: RunningExecution) -> None:
         for run in running.map_runs():
-            described = plain(run.describe())
-            service._map_runs[run.map_run_arn] = {**described, "_stateMachineArn": run.map_state_machine_arn}
-            for child in getattr(run, "children", []):
-                service._executions[child["ExecutionArn"]] = _child_record(child, run.map_run_arn)
-            _drop_oldest(run.map_state_machine_arn)
+            service._map_runs[run.map_run_arn] = _map_run_record(run)
+        while len(service._map_runs) > MAX_MAP_RUNS:
+            service._map_runs.pop(next(iter(service._map_runs)))
 
     def _list_map_runs(self, data: dict[str, Any]) -> Response:
         return self._with_current_runs(self._list_runs_upstream, data)
@@ -209,10 +313,34 @@ class StepFunctions:
         return answer(data)
 
     def _stop(self, data: dict[str, Any]) -> Response:
-        answer = self._stop_upstream(data)
-        running = self._running.get(data.get("executionArn", ""))
+        with self._lock:
+            answer = self._stop_upstream(data)
+            running = self._running.get(data.get("executionArn", ""))
         if running is not None and answer[0] == 200:
             running.stop(data.get("error"), data.get("cause"))
+        return answer
+
+    def _describe(self, data: dict[str, Any]) -> Response:
+        def extend(answer: Record) -> None:
+            answer.update(redrive.description(service._executions[answer["executionArn"]], redrive.now()))
+
+        return _extended(self._describe_upstream(data), extend)
+
+    def _list(self, data: dict[str, Any]) -> Response:
+        def extend(answer: Record) -> None:
+            for item in answer["executions"]:
+                record = service._executions.get(item["executionArn"]) or {}
+                item["redriveCount"] = record.get("redriveCount", 0)
+                if record.get("redriveDate"):
+                    item["redriveDate"] = record["redriveDate"]
+
+        return _extended(self._list_upstream(data), extend)
+
+    async def _handle(self, method: str, path: str, headers: Any, body: bytes, query: Any) -> Response:
+        if headers.get("x-amz-target", "").endswith(".RedriveExecution"):
+            redriven: Response = service._finalize_response(self._redrive(json.loads(body or b"{}")))
+            return redriven
+        answer: Response = await self._handle_upstream(method, path, headers, body, query)
         return answer
 
     def _history(self, data: dict[str, Any]) -> Response:
@@ -248,13 +376,17 @@ class StepFunctions:
         for running in list(self._running.values()):
             try:
                 if use(running):
-                    answer: Response = service.json_response({})
-                    return answer
+                    return _answer({})
             except CallbackNotifyConsumerError:
                 return _error("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
         if token in self._closed_tokens:
             return _error("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
         return _error("InvalidToken", "Invalid Token: 'Invalid token'")
+
+
+def _answer(document: Record) -> Response:
+    answer: Response = service.json_response(document)
+    return answer
 
 
 def _error(code: str, message: str) -> Response:
@@ -284,41 +416,47 @@ def _machine_record(machine: dict[str, Any]) -> StateMachineRecord:
     )
 
 
-def _child_record(child: dict[str, Any], map_run_arn: str) -> dict[str, Any]:
+def _extended(answer: Response, extend: Callable[[Record], None]) -> Response:
+    """A successful answer with fields that ministack does not know."""
+    if answer[0] != 200:
+        return answer
+    document = json.loads(answer[2])
+    extend(document)
+    return _answer(document)
+
+
+def _child_record(child: dict[str, Any]) -> Record:
     """A Distributed Map's child as an execution of its own, without history."""
-    return {
+    record = {
         "executionArn": child["ExecutionArn"],
         "stateMachineArn": child["StateMachineArn"],
         "name": child["Name"],
         "status": child["Status"],
         "startDate": child["StartDate"],
-        "stopDate": child["StopDate"],
-        "input": child["Input"],
+        "stopDate": child.get("StopDate"),
         "output": child.get("Output"),
         "error": child.get("Error"),
         "cause": child.get("Cause"),
-        "mapRunArn": map_run_arn,
+        "redriveCount": child.get("RedriveCount", 0),
+        "redriveDate": child.get("RedriveDate"),
         "events": [],
     }
+    return record | ({"input": child["Input"]} if "Input" in child else {})
 
 
-def _with_end(events: list[dict[str, Any]], result: ExecutionResult) -> list[dict[str, Any]]:
+def _map_run_record(run: Any) -> Record:
+    described = plain(run.describe())
+    for counts in (described["itemCounts"], described["executionCounts"]):
+        counts.update(failuresNotRedrivable=0, pendingRedrive=0)
+    redriven = {"redriveCount": run.redrive_count, "redriveDate": plain(run.redrive_date)}
+    return {**described, **redriven, "_stateMachineArn": run.map_state_machine_arn}
+
+
+def _with_end(events: list[dict[str, Any]], status: str) -> list[dict[str, Any]]:
     """The history with its closing event, which moto adds late when a machine times out or is stopped."""
-    closing = {"TIMED_OUT": "ExecutionTimedOut", "ABORTED": "ExecutionAborted"}.get(result.status)
-    if closing and all(event["type"] != closing for event in events):
+    closing = {"TIMED_OUT": "ExecutionTimedOut", "ABORTED": "ExecutionAborted"}.get(status)
+    if closing and events and events[-1]["type"] != closing:
         last = len(events)
         stamp = service.now_iso()
         events.append({"id": last + 1, "previousEventId": last, "type": closing, "timestamp": stamp})
     return events
-
-
-def _drop_oldest(machine_arn: str) -> None:
-    finished = [
-        record
-        for record in list(service._executions.values())
-        if record["stateMachineArn"] == machine_arn and record["status"] != "RUNNING"
-    ]
-    if len(finished) > MAX_FINISHED_EXECUTIONS:
-        finished.sort(key=lambda record: record["stopDate"] or "")
-        for record in finished[: len(finished) - MAX_FINISHED_EXECUTIONS]:
-            service._executions.pop(record["executionArn"], None)

@@ -2,8 +2,7 @@
 
 moto knows no ItemBatcher, WriterConfig, ItemsPointer or JSONL, counts no failures against the tolerance, and
 writes no results. The fields it does not know are taken out of the definition before it is parsed and kept
-beside the parsed state. Unnecessary once moto runs Distributed Map with them. The project's own machines use
-inline maps; this serves whoever builds on it.
+beside the parsed state. Unnecessary once moto runs Distributed Map with them, and children as executions.
 """
 
 from __future__ import annotations
@@ -12,15 +11,17 @@ import copy
 import csv
 import json
 import threading
+import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from moto.stepfunctions.parser.api import MapRunStatus
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
     StatesErrorNameType,
@@ -32,18 +33,32 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.dist
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.state_map import StateMap
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
-from moto.stepfunctions.parser.asl.eval.program_state import ProgramError, ProgramStopped
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramError
 from moto.stepfunctions.parser.asl.eval.states import ItemData, MapData
 
 from omnilake_local.server.stepfunctions.language import state_failure
+from omnilake_local.server.stepfunctions.progress import (
+    Progress,
+    announce_redriven_map_run,
+    evaluate,
+    progress_of,
+)
 
 MOST_CHILDREN_AT_ONCE = 40
 """Bound on a map's child executions that run at the same time, whatever MaxConcurrency says."""
 
 LARGEST_BATCH_BYTES = 256 * 1024
 _DELIMITERS = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"}
+_LOOK_EVERY_SECONDS = 0.2
+"""A map looks so often whether its execution still runs."""
+
+_LONGEST_FAREWELL_SECONDS = 2.0
+"""So long a stopped map waits for children that are in the middle of a call."""
+
 Program = Callable[[str], Any]
 Json = dict[str, Any]
+Report = Callable[[Json, str], None]
+"""Told of each child execution that begins or ends, and of the ARN of its Map Run."""
 
 
 @dataclass
@@ -149,41 +164,82 @@ def _now() -> str:
 class MapRun:
     """One run of a Distributed Map: its children, their counts and the failure tolerance."""
 
-    def __init__(self, component: Any, env: Environment, given: Any, parse: Program) -> None:
+    def __init__(self, component: Any, env: Environment, given: Any, parse: Program, report: Report) -> None:
         self._env, self._given, self._record, self._parse = env, given, given.map_run_record, parse
         self._fields: MapFields = component.map_fields
         self._program = component._get_iteration_program()
         self._parent_input = copy.deepcopy(env.states.get_input())
+        self._report = report
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self.children: list[Json] = []
+        self._running: dict[int, tuple[Environment, int]] = {}
+        self._batch_input: Json = {}
+        self._grouped: list[list[Any]] = []
 
     def run(self, items: Any) -> list[Any]:
-        """Run every child; their outputs in order. Raises the interpreter's failure above the tolerance."""
+        """Run every child that has not succeeded before; all outputs in order.
+
+        Raises the interpreter's failure above the tolerance. Returns early, with what there is, when the execution is
+        stopped.
+        """
         items = items if isinstance(items, list) else [items]
         inputs = [self._selected(index, item) for index, item in enumerate(items)]
-        grouped = batches(inputs, self._fields.batcher)
-        jobs = [(self._child_input(group), len(group)) for group in grouped]
-        items_counter, children_counter = self._record.item_counter, self._record.execution_counter
-        items_counter.total.count(len(inputs))
-        children_counter.total.count(len(jobs))
-        results: list[Any] = [None] * len(jobs)
+        batcher = self._fields.batcher or {}
+        self._grouped = grouped = batches(inputs, self._fields.batcher)
+        self._batch_input = {"BatchInput": self._filled(batcher["BatchInput"])} if batcher.get("BatchInput") else {}
+        progress = progress_of(self._env)
+        progress.map_run = {
+            "arn": self._record.map_run_arn,
+            "stateMachineArn": self._record.map_state_machine_arn,
+            "startDate": self._record.start_date.isoformat(),
+            "redriveCount": self._record.redrive_count,
+        }
+        progress.part_count, self._parts = len(grouped), progress.parts
+        self._total = len(inputs)
+        waiting = deque(index for index in range(len(grouped)) if not self._succeeded_before(index))
+        for index, group in enumerate(grouped):
+            self._count("total", len(group))
+            self._count("pending" if not self._succeeded_before(index) else "succeeded", len(group))
 
-        def run_child(job: tuple[int, tuple[Any, int]]) -> None:
-            index, (child_input, weight) = job
-            if not self._stop.is_set() and self._env.is_running():
-                results[index] = self._run_child(index, child_input, weight, len(inputs))
+        def work() -> None:
+            while self._env.is_running() and not self._stop.is_set():
+                try:
+                    index = waiting.popleft()
+                except IndexError:
+                    return
+                self._run_child(index, grouped[index])
 
-        at_once = min(self._record.max_concurrency or MOST_CHILDREN_AT_ONCE, MOST_CHILDREN_AT_ONCE)
-        with ThreadPoolExecutor(max(1, min(at_once, len(jobs)))) as pool:
-            list(pool.map(run_child, enumerate(jobs)))
-        self._record.children = self.children
+        at_once = min(self._record.max_concurrency or MOST_CHILDREN_AT_ONCE, MOST_CHILDREN_AT_ONCE, len(waiting))
+        workers = [threading.Thread(target=work, daemon=True, name="map-child") for _ in range(at_once)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            while worker.is_alive() and self._env.is_running() and not self._stop.is_set():
+                worker.join(_LOOK_EVERY_SECONDS)
+        if self._stop.is_set() or not self._env.is_running():
+            self._abort_running(workers)
         if self._stop.is_set():
             cause = "The specified tolerated failure threshold was exceeded"
             raise state_failure(self._env, StatesErrorNameType.StatesExceedToleratedFailureThreshold, cause)
-        if self._fields.writer is not None:
+        if self._fields.writer is not None and self._env.is_running():
             return [self._write_results()]
-        return results
+        return [part.output if (part := self._parts.get(index)) else None for index in range(len(grouped))]
+
+    def _succeeded_before(self, index: int) -> bool:
+        part = self._parts.get(index)
+        return part is not None and part.finished
+
+    def _abort_running(self, workers: list[threading.Thread]) -> None:
+        """Stop the children that still run. What they wait for in vain may end later; it is not heard any more."""
+        with self._lock:
+            running = list(self._running.items())
+            self._running.clear()
+        for index, (frame, weight) in running:
+            frame.set_stop(stop_date=datetime.now(UTC), cause=None, error=None)
+            self._end_child(index, weight, {"Status": "ABORTED"})
+        deadline = time.monotonic() + _LONGEST_FAREWELL_SECONDS
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
 
     def _selected(self, index: int, item: Any) -> Any:
         selector = self._given.item_selector or self._given.parameters
@@ -198,11 +254,7 @@ class MapRun:
         return selected
 
     def _child_input(self, group: list[Any]) -> Any:
-        batcher = self._fields.batcher
-        if batcher is None:
-            return group[0]
-        extra = {"BatchInput": self._filled(batcher["BatchInput"])} if batcher.get("BatchInput") else {}
-        return {**extra, "Items": group}
+        return group[0] if self._fields.batcher is None else {**self._batch_input, "Items": group}
 
     def _filled(self, template: Any) -> Any:
         """A template evaluated against the map's input, by a program of a single Pass state."""
@@ -222,49 +274,82 @@ class MapRun:
         frame.states.reset(copy.deepcopy(value))
         return frame
 
-    def _run_child(self, index: int, child_input: Any, weight: int, total: int) -> Any:
+    def _run_child(self, index: int, group: list[Any]) -> None:
+        child_input, weight = self._child_input(group), len(group)
+        part = self._parts.setdefault(index, Progress())
+        child = part.child = self._begin_child(part.child, child_input)
+        frame = self._frame(child_input)
+        frame.states.context_object.context_object_data.update(self._context(child, child_input))
+        with self._lock:
+            self._running[index] = frame, weight
+        self._count("pending", -weight)
+        self._count("running", weight)
+        self._report({**child, "Input": json.dumps(child_input, default=str)}, self._record.map_run_arn)
+        end: Json = {"Status": "ABORTED"}
+        try:
+            evaluate(self._program, frame, part)
+            state = frame.program_state()
+            if part.finished:
+                end = {"Status": "SUCCEEDED"}
+            elif isinstance(state, ProgramError):
+                error = state.error or {}
+                end = {"Status": "FAILED", "Error": error.get("error"), "Cause": error.get("cause")}
+        except Exception as error:  # noqa: BLE001 - becomes the failure of this child
+            end = {"Status": "FAILED", "Error": "States.Runtime", "Cause": str(error)}
+        finally:
+            self._env.delete_frame(frame)
+        with self._lock:
+            if self._running.pop(index, None) is None:
+                return  # aborted meanwhile
+        self._end_child(index, weight, end)
+
+    def _begin_child(self, earlier: Json | None, child_input: Any) -> Json:
+        """A child execution that begins, or one that is continued under its old name."""
+        if earlier is not None:
+            redriven = {"RedriveCount": earlier.get("RedriveCount", 0) + 1, "RedriveDate": _now()}
+            kept = {key: earlier[key] for key in ("ExecutionArn", "StateMachineArn", "Name", "StartDate")}
+            return {**kept, **redriven, "Status": "RUNNING"}
         base = self._record.map_run_arn.replace(":mapRun:", ":execution:").rsplit(":", 1)[0]
         name = str(uuid.uuid4())
-        child: Json = {
+        return {
             "ExecutionArn": f"{base}:{name}",
             "StateMachineArn": self._record.map_state_machine_arn,
             "Name": name,
             "StartDate": _now(),
-            "Input": json.dumps(child_input, default=str),
+            "Status": "RUNNING",
         }
-        frame = self._frame(child_input)
-        context = frame.states.context_object.context_object_data
-        context["Map"] = MapData(Item=ItemData(Index=index, Value=child_input))
-        output = None
-        try:
-            self._program.eval(frame)
-            end = frame.program_state()
-            if isinstance(end, ProgramError):
-                error = end.error or {}
-                child |= {"Status": "FAILED", "Error": error.get("error"), "Cause": error.get("cause")}
-            elif isinstance(end, ProgramStopped):
-                child["Status"] = "ABORTED"
-            else:
-                output = frame.states.get_input()
-                child |= {"Status": "SUCCEEDED", "Output": json.dumps(output, default=str)}
-        except Exception as error:  # noqa: BLE001 - becomes the failure of this child
-            child |= {"Status": "FAILED", "Error": "States.Runtime", "Cause": str(error)}
-        finally:
-            self._env.delete_frame(frame)
-        child["StopDate"] = _now()
-        self._count(child, weight, total)
-        return output
 
-    def _count(self, child: Json, weight: int, total: int) -> None:
-        counter = child["Status"].lower()
-        with self._lock:
-            self.children.append(child)
-            getattr(self._record.item_counter, counter).count(weight)
-            getattr(self._record.execution_counter, counter).count(1)
-            if self._intolerable(total):
-                self._stop.set()
+    def _context(self, child: Json, child_input: Any) -> Json:
+        """What a child's context object says of its execution and state machine: they are its own."""
+        parent = self._env.states.context_object.context_object_data["Execution"]
+        execution = {
+            "Id": child["ExecutionArn"],
+            "Input": child_input,
+            "Name": child["Name"],
+            "RoleArn": parent["RoleArn"],
+            "StartTime": child["StartDate"],
+            "RedriveCount": child.get("RedriveCount", 0),
+        }
+        if "RedriveDate" in child:
+            execution["RedriveTime"] = child["RedriveDate"]
+        arn = child["StateMachineArn"]
+        return {"Execution": execution, "StateMachine": {"Id": arn, "Name": arn.rsplit(":", 1)[1]}}
 
-    def _intolerable(self, total: int) -> bool:
+    def _end_child(self, index: int, weight: int, end: Json) -> None:
+        part = self._parts[index]
+        child = part.child = {**(part.child or {}), **end, "StopDate": _now()}
+        self._count("running", -weight)
+        self._count(child["Status"].lower(), weight)
+        output = {"Output": json.dumps(part.output, default=str)} if part.finished else {}
+        self._report({**child, **output}, self._record.map_run_arn)
+        if self._intolerable():
+            self._stop.set()
+
+    def _count(self, counter: str, weight: int) -> None:
+        getattr(self._record.item_counter, counter).offset(weight)
+        getattr(self._record.execution_counter, counter).offset(1 if weight > 0 else -1)
+
+    def _intolerable(self) -> bool:
         failed = self._record.item_counter.failed.get()
         tolerates = self._fields.tolerates
         if not tolerates:
@@ -272,7 +357,7 @@ class MapRun:
         if "ToleratedFailureCount" in tolerates and failed > (self._given.tolerated_failure_count or 0):
             return True
         percentage = float(self._given.tolerated_failure_percentage or 0)
-        return bool("ToleratedFailurePercentage" in tolerates and failed * 100 > percentage * total)
+        return bool("ToleratedFailurePercentage" in tolerates and failed * 100 > percentage * self._total)
 
     def _write_results(self) -> Json:
         target = self._filled(self._fields.writer)
@@ -296,7 +381,15 @@ class MapRun:
         return {"MapRunArn": arn, "ResultWriterDetails": {"Bucket": target["Bucket"], "Key": key}}
 
     def _rows(self, status: str) -> list[Any]:
-        rows = [child for child in self.children if child["Status"] == status]
+        rows = [
+            {
+                **part.child,
+                "Input": json.dumps(self._child_input(self._grouped[index]), default=str),
+                **({"Output": json.dumps(part.output, default=str)} if part.finished else {}),
+            }
+            for index, part in sorted(self._parts.items())
+            if part.child and part.child["Status"] == status
+        ]
         transformation = self._fields.writer_config.get("Transformation", "NONE")
         if status != "SUCCEEDED" or transformation == "NONE":
             return rows
@@ -327,9 +420,10 @@ def read_items(body: bytes, fields: MapFields) -> Any:
     return value[: fields.max_items] if isinstance(value, list) else value
 
 
-def install(parse: Program) -> None:
+def install(parse: Program, report: Report) -> None:
     """Replace moto's reading, running and writing; ``parse`` makes a program of a definition."""
     from_props_upstream, read_upstream = StateMap.from_state_props, ItemReader._eval_body
+    evaluate_upstream = DistributedIterationComponent._eval_body
 
     def from_state_props(self: StateMap, state_props: Any) -> None:
         from_props_upstream(self, state_props)
@@ -354,11 +448,36 @@ def install(parse: Program) -> None:
         except Exception as error:
             raise state_failure(env, StatesErrorNameType.StatesItemReaderFailed, str(error)) from error
 
+    def evaluate_map(self: DistributedIterationComponent, env: Environment) -> None:
+        record = env.stack[-1].map_run_record
+        record.redrive_count, record.redrive_date = 0, None
+        progress = progress_of(env)
+        progress.begin_parts(0)
+        if progress.map_run is not None:
+            _continue_map_run(env, record, progress.map_run)
+        try:
+            evaluate_upstream(self, env)
+        finally:
+            if not env.is_running():
+                record.set_stop(MapRunStatus.ABORTED)
+
     def map_run(self: DistributedIterationComponent, env: Environment, eval_input: Any) -> None:
-        run = MapRun(self, env, eval_input, parse)
+        run = MapRun(self, env, eval_input, parse, report)
         outputs = run.run(env.stack.pop())
-        env.stack.append(outputs[0] if run._fields.writer is not None else outputs)
+        env.stack.append(outputs[0] if run._fields.writer is not None and outputs else outputs)
 
     StateMap.from_state_props = from_state_props
     ItemReader._eval_body = read
+    DistributedIterationComponent._eval_body = evaluate_map
     DistributedIterationComponent._map_run = map_run
+
+
+def _continue_map_run(env: Environment, record: Any, earlier: Json) -> None:
+    """Let a redriven state go on with the Map Run that it had made, instead of a new one."""
+    runs = env.map_run_record_pool_manager
+    runs._pool.pop(record.map_run_arn, None)
+    record.map_run_arn, record.map_state_machine_arn = earlier["arn"], earlier["stateMachineArn"]
+    record.start_date = datetime.fromisoformat(earlier["startDate"])
+    record.redrive_count, record.redrive_date = earlier["redriveCount"] + 1, datetime.now(UTC)
+    runs.add(record)
+    announce_redriven_map_run(env, record.map_run_arn, record.redrive_count)

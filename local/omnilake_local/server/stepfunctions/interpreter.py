@@ -12,15 +12,17 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from moto.stepfunctions.parser.api import ExecutionStatus, StateMachineType
+from moto.stepfunctions.parser.api import ExecutionStatus, HistoryEventType, StateMachineType
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcome, CallbackPoolManager
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.backend import execution_worker
 from moto.stepfunctions.parser.backend.execution import Execution
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
-from omnilake_local.server.stepfunctions import distributed_map
+from omnilake_local.server.stepfunctions import distributed_map, progress
+from omnilake_local.server.stepfunctions.progress import Progress
 
 
 @dataclass
@@ -46,6 +48,16 @@ class ExecutionResult:
     output: str | None
     error: str | None
     cause: str | None
+
+
+@dataclass(frozen=True)
+class Redrive:
+    """What a redriven execution continues from: ``events`` are its history so far."""
+
+    count: int
+    date: str
+    progress: Progress
+    events: list[dict[str, Any]]
 
 
 def plain(value: Any) -> Any:
@@ -81,10 +93,21 @@ def _programs(definition: str) -> EvalComponent:
 class RunningExecution:
     """An execution in progress. ``recorded`` is set by the caller when its end can be read from the API."""
 
-    def __init__(self, *, arn: str, name: str, machine: StateMachineRecord, input_text: str, started: datetime) -> None:
+    def __init__(
+        self,
+        *,
+        arn: str,
+        name: str,
+        machine: StateMachineRecord,
+        input_text: str,
+        started: datetime,
+        redrive: Redrive | None = None,
+    ) -> None:
         region, account = arn.split(":")[3:5]
         self.arn = arn
         self.recorded = threading.Event()
+        self.progress = redrive.progress if redrive else Progress()
+        self._redrive = redrive
         self._execution = Execution(
             name=name,
             sm_type=machine.sm_type,
@@ -104,7 +127,7 @@ class RunningExecution:
     def run(self) -> ExecutionResult:
         """Evaluate the program to its end, in the calling thread."""
         try:
-            self._execution.exec_worker._execution_logic()
+            self._evaluate()
         finally:
             self._release_waiting_tasks()
             TMP_THREADS[:] = [thread for thread in TMP_THREADS if thread.is_alive()]
@@ -112,6 +135,33 @@ class RunningExecution:
         succeeded = status == ExecutionStatus.SUCCEEDED.value
         output = json.dumps(self._execution.output, separators=(",", ":"), default=str) if succeeded else None
         return ExecutionResult(status, output, self._execution.error, self._execution.cause)
+
+    def _evaluate(self) -> None:
+        worker = self._execution.exec_worker
+        program, redrive = worker._get_evaluation_entrypoint(), self._redrive
+        environment = worker._get_evaluation_environment()
+        execution = environment.states.context_object.context_object_data["Execution"]
+        execution["RedriveCount"] = redrive.count if redrive else 0
+        manager, context = environment.event_manager, environment.event_history_context
+        if redrive:
+            execution["RedriveTime"] = redrive.date
+            manager._history_event_list.extend(redrive.events)
+            manager._event_id_gen._next_id = len(redrive.events) + 1
+            context.source_event_id = context.last_published_event_id = len(redrive.events)
+            details = EventDetails(executionRedrivenEventDetails={"redriveCount": redrive.count})
+            manager.add_event(context, HistoryEventType.ExecutionRedriven, details)
+        else:
+            details = EventDetails(
+                executionStartedEventDetails={
+                    "input": self._execution.execution_input,
+                    "inputDetails": {"truncated": False},
+                    "roleArn": self._execution.role_arn,
+                }
+            )
+            manager.add_event(context, HistoryEventType.ExecutionStarted, details, update_source_event_id=False)
+        worker.env = environment
+        progress.evaluate(program, environment, self.progress)
+        worker._execution_communication.terminated()
 
     def stop(self, error: str | None, cause: str | None) -> None:
         """Abort: states that wait end at once, a running function finishes unheard."""
@@ -168,9 +218,13 @@ class RunningExecution:
                     endpoint.interrupt_all()
 
 
-def install() -> None:
-    """Let every execution use the kept programs."""
-    distributed_map.install(parse_program)
+def install(report_child: distributed_map.Report) -> None:
+    """Let every execution use the kept programs, and note how far it comes.
+
+    ``report_child`` is told of the children of Distributed Maps.
+    """
+    progress.install()
+    distributed_map.install(parse_program, report_child)
 
     class KeptPrograms:
         """Stands in for moto's parser where executions start."""

@@ -5,6 +5,7 @@ Each function says what the language asks for; each would be unnecessary once mo
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from moto.stepfunctions.parser.api import (
@@ -35,6 +36,7 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import (
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped, ProgramTimedOut
+from moto.stepfunctions.parser.asl.parse import preprocessor
 
 
 def state_failure(env: Environment, name: StatesErrorNameType, cause: str) -> FailureEventException:
@@ -152,8 +154,24 @@ def _let_a_stop_be_final() -> None:
     Environment.set_timed_out = set_timed_out
 
 
+def _read_strings_as_json() -> None:
+    """Strings of a definition are JSON; moto leaves escapes in literals, and reads expressions' as Python's."""
+    literal_upstream = preprocessor.Preprocessor._inner_string_of
+
+    def string_of(parser_rule_context: Any) -> str | None:
+        text = parser_rule_context.getText()
+        if len(text) > 1 and text[0] == text[-1] == '"':
+            return str(json.loads(text))
+        literal: str | None = literal_upstream(parser_rule_context)
+        return literal
+
+    preprocessor.Preprocessor._inner_string_of = staticmethod(string_of)
+    preprocessor.from_string_literal = string_of
+
+
 def install() -> None:
     """Apply all corrections."""
+    _read_strings_as_json()
     _assign_when_the_state_exits()
     _name_heartbeat_timeouts()
     _close_answered_tasks()
