@@ -86,7 +86,8 @@ class Source:
             seen |= {record.record_id for record in page.records} | set(page.present)
             seen |= {problem.record_id for problem in page.problems}
             self._take(stream.name, page, synced)
-            cursor = _through_json(page.cursor, MAX_CURSOR_BYTES) or cursor
+            if page.cursor is not None:
+                cursor = _through_json(page.cursor, MAX_CURSOR_BYTES)
             if page.sweep is not None:
                 for record_id, each in known.items():
                     if record_id not in seen and each.effective_on >= page.sweep.since:

@@ -15,6 +15,7 @@ from omnilake.connectors.protocol import Connector, SourceConfig
 from omnilake.errors import SourceError
 
 TYPES: dict[str, str] = {
+    "backlog": "omnilake.connectors.backlog:BacklogConnector",
     "slack": "omnilake.connectors.slack:SlackConnector",
     "website": "omnilake.connectors.website.connector:WebsiteConnector",
 }

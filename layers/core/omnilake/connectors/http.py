@@ -7,6 +7,7 @@ retried here: the state machine repeats the page.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class HttpClient:
     ) -> None:
         import httpx2 as httpx
 
+        # Its log has a line with the whole address of each call, and some services want the key in the address.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
         self.service = service
         self._client = httpx.Client(
             base_url=base_url,
@@ -109,17 +112,19 @@ class HttpClient:
             raise SourceError(
                 f"{self.service} does not accept the token: it is invalid, expired or revoked.",
                 action="Put a valid token into the source's secret and sync again.",
+                status=status,
             )
         if status == 403:
             raise SourceError(
                 f"{self.service} refuses access with this token.",
                 action="Give the token the permissions that docs/connectors.md lists.",
+                status=status,
             )
         if status < 400:
             raise SourceError(
                 f"{self.service} redirects to another address.", action="Set the address it redirects to in the source."
             )
-        raise SourceError(f"{self.service} answered with status {status}.")
+        raise SourceError(f"{self.service} answered with status {status}.", status=status)
 
     def get_json(self, url: str, params: Mapping[str, str | int] | None = None) -> Any:
         """The JSON of a successful answer. Raises as :meth:`get`, and SourceError for what is no JSON."""
