@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 import pytest
+from any_archive import DEVICE, SYMLINK, raw_zip, slack_export, zip_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,6 @@ from omnilake.errors import (
     UnsupportedDocumentType,
 )
 from omnilake.extraction import ExtractionLimits, expand, extract, is_archive
-from tests.unit.extraction.any_archive import DEVICE, SYMLINK, raw_zip, slack_export, zip_of
 from tests.unit.extraction.any_document import DOCX, any_docx
 
 LIMITS = ExtractionLimits()

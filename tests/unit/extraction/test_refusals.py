@@ -59,11 +59,13 @@ JUNK = bytes(range(256)) * 20
         ("a.docx", DOCX.read_bytes()[:20_000], CorruptDocument),
         ("a.docx", docx_with("word/document.xml", b"<w:document"), CorruptDocument),
         ("a.html", b"<div>" * 5_000 + b"deep", CorruptDocument),
+        ("a.html", b"<p " + b" ".join(b"a%d" % n for n in range(501)) + b">text", CorruptDocument),
         ("a.vtt", b"WEBVTT\n\nwords without any time\n", CorruptDocument),
         ("a.txt", "naïve café".encode()[:-1], InvalidEncoding),
         ("a.txt", "déjà vu, naïve, café".encode() + b"\xff\xfe ok", InvalidEncoding),
         ("a.txt", "L'élève était très fâché à la fenêtre. ".encode("cp1252") * 40, InvalidEncoding),
         ("a.txt", b"\xff\xfeh\x00i\x00\x00", InvalidEncoding),
+        ("a.txt", b"\xff\xfeeight characters", InvalidEncoding),
     ],
 )
 def test_a_bad_document_gets_its_own_error(name: str, data: bytes, error: type[DocumentError]) -> None:

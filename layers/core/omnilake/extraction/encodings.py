@@ -21,6 +21,7 @@ _SAMPLE_BYTES = 64 * 1024
 _MAX_CONTROL_SHARE = 0.02
 _MIN_LEGACY_BYTES = 48
 """Fewer bytes beyond ASCII say too little about which legacy encoding it is."""
+_MIN_MISMARKED_BYTES = 16
 _MAX_CHAOS = 0.02
 _MIN_COHERENCE = 0.4
 _LATIN_ENCODINGS = ("cp1252", "cp1250", "cp1254", "cp1257")
@@ -61,6 +62,8 @@ def decode(data: bytes, declared: str | None = None) -> str:
     """
     for mark, encoding in _BOMS:
         if data.startswith(mark):
+            if encoding == "utf-16" and _is_utf8(data[len(mark) :]):
+                raise InvalidEncoding("The text begins as UTF-16 and is UTF-8.")
             try:
                 return data.decode(encoding)
             except UnicodeDecodeError as error:
@@ -78,6 +81,18 @@ def decode(data: bytes, declared: str | None = None) -> str:
     if text is None:
         raise InvalidEncoding(f"The text is not valid UTF-8 at byte {invalid.start}, and its encoding is not known.")
     return text
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Whether bytes behind a mark of UTF-16 are UTF-8 beyond doubt: UTF-16 has zero bytes in any text with blanks or
+    digits, and sixteen bytes of it in other scripts are not valid UTF-8 by chance."""
+    if len(data) < _MIN_MISMARKED_BYTES or b"\x00" in data:
+        return False
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _unmarked_utf16(data: bytes) -> str | None:
