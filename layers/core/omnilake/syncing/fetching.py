@@ -334,9 +334,10 @@ class _Run:
                 for each in aws.lake().iterate_models(seen_part(plan.job_id, number), Seen)
                 if each.stream == index
             ]
-        self._reader = StreamReader(
-            index, plan.source_type, plan.started_at, read_known(plan.streams[index].known_key), seen
-        )
+        known = read_known(plan.streams[index].known_key)
+        if plan.full:  # a connector leaves out what has the validator that it gave
+            known = {record_id: each.model_copy(update={"validator": ""}) for record_id, each in known.items()}
+        self._reader = StreamReader(index, plan.source_type, plan.started_at, known, seen)
         return self._reader
 
     def _next_stream(self, index: int) -> None:

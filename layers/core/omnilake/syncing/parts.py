@@ -36,6 +36,7 @@ class SyncPlan(Model):
     archive_id: str
     source_type: str
     started_at: str  # ISO 8601
+    full: bool = False  # everything is read again, whatever was known of it
     streams: list[PlannedStream]
 
 

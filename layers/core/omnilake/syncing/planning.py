@@ -44,6 +44,7 @@ def plan_sync(job_id: str, source_id: str, full: bool = False) -> PlanResult:
             archive_id=source.archive_id,
             source_type=source.source_type,
             started_at=started_at,
+            full=full,
             streams=planned(streams, kept),
         )
         aws.lake().write_model(layout.sync_part(job_id, "plan"), plan)
