@@ -5,12 +5,15 @@ Step Functions tells the bus of every execution that ends; this closes the job, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from omnilake import jobs
 from omnilake.answering import failure as answering_failure
 from omnilake.errors import JobNotFound
 from omnilake.handler import logger
+from omnilake.ingest import collections
 from omnilake.ingest import failure as ingest_failure
 from omnilake.models import JobKind, JobStatus
 from omnilake.syncing import failure as syncing_failure
@@ -51,10 +54,11 @@ def close_job(job_id: str, status: str, error: str, cause: str) -> bool:
         return False
     if job.status in {JobStatus.COMPLETED, JobStatus.FAILED}:
         return False
-    record = {
+    handlers: dict[JobKind, Callable[[str, str, str], object]] = {
         JobKind.INGEST_DOCUMENT: ingest_failure.record_failure,
+        JobKind.INGEST_COLLECTION: collections.record_failure,
         JobKind.ANSWER_REQUEST: answering_failure.record_failure,
         JobKind.SYNC_SOURCE: syncing_failure.record_failure,
-    }[job.kind]
-    record(job_id, error or f"Execution.{status}", cause)
+    }
+    handlers[job.kind](job_id, error or f"Execution.{status}", cause)
     return True

@@ -27,7 +27,7 @@ BY_CONTENT_HASH = "by_content_hash"
 """Index: partition ``content_hash``, sort ``entry_id``."""
 
 
-_LIVE = {DocumentStatus.PROCESSING.value, DocumentStatus.COMPLETED.value}
+_LIVE = {DocumentStatus.PENDING.value, DocumentStatus.PROCESSING.value, DocumentStatus.COMPLETED.value}
 _CLAIM_ATTEMPTS = 20
 
 
@@ -51,15 +51,17 @@ def entry_id_of(archive_id: str, source_type: str, *identity: str) -> str:
     return "e" + digest.hexdigest()[:31]
 
 
-def version_of(last_modified: str, sequencer: str, content_hash: str) -> str:
-    """A version that sorts by upload order: S3's time, then its order of events of the key, then the content.
+def version_of(updated: str, sequencer: str, content_hash: str, effective: str = "") -> str:
+    """A version that sorts by time: from when the content holds, else when it came; then by order, then by content.
 
     Args:
-        last_modified: ``YYYYMMDDTHHMMSSZ`` of the object.
-        sequencer: hex string of the S3 event, empty when unknown.
-        content_hash: sha256 of the bytes, hex.
+        updated: ``YYYYMMDDTHHMMSSZ``, when the object was uploaded or the record changed.
+        sequencer: order within that second: the hex string of the S3 event, or microseconds; empty when unknown.
+        content_hash: sha256 of the content, hex.
+        effective: ``YYYYMMDDTHHMMSSZ`` from which the content holds, empty when nobody said.
     """
-    return f"{last_modified}-{(sequencer or '0').upper().zfill(18)}-{content_hash[:8]}"
+    order = f"{updated}-{(sequencer or '0').upper().zfill(18)}-{content_hash[:8]}"
+    return f"{effective}-{order}" if effective else order
 
 
 def claim_object(ref: ObjectRef, job_id: str) -> Claim:
@@ -158,17 +160,31 @@ def release_object(ref: ObjectRef, job_id: str) -> None:
 
 
 def register(
-    entry_id: str, version: str, *, archive_id: str, job_id: str, name: str, source: str, size: int, content_hash: str
+    entry_id: str,
+    version: str,
+    *,
+    archive_id: str,
+    job_id: str,
+    name: str,
+    source: str,
+    size: int,
+    content_hash: str,
+    **facts: Any,
 ) -> None:
-    """Record an entry version as PROCESSING; the same job may do so again."""
+    """Record an entry version as PENDING; the same job may do so again.
+
+    Args:
+        facts: further attributes: ``source_type``, ``received_at``, ``effective_on``, ``metadata`` …; empty ones are
+            left out.
+    """
     moment = now()
     _entries().put(
         {
             "entry_id": entry_id,
             "version": version,
             "archive_id": archive_id,
-            "archive_status": f"{archive_id}#{DocumentStatus.PROCESSING.value}",
-            "status": DocumentStatus.PROCESSING.value,
+            "archive_status": f"{archive_id}#{DocumentStatus.PENDING.value}",
+            "status": DocumentStatus.PENDING.value,
             "job_id": job_id,
             "name": name,
             "source": source,
@@ -176,9 +192,29 @@ def register(
             "content_hash": content_hash,
             "created_at": moment,
             "updated_at": moment,
+            **{name: value for name, value in facts.items() if value},
         },
         condition="attribute_not_exists(entry_id) OR job_id = :job_id OR attribute_exists(error_code)",
         values={":job_id": job_id},
+    )
+
+
+def start(entry_id: str, version: str, archive_id: str, job_id: str) -> None:
+    """Note that an entry version is being read: PENDING becomes PROCESSING. May be repeated."""
+    status = DocumentStatus.PROCESSING.value
+    moment = now()
+    _entries().update(
+        {"entry_id": entry_id, "version": version},
+        "SET #status = :status, archive_status = :archive_status, started_at = :moment, updated_at = :moment",
+        {
+            ":status": status,
+            ":archive_status": f"{archive_id}#{status}",
+            ":moment": moment,
+            ":pending": DocumentStatus.PENDING.value,
+            ":job_id": job_id,
+        },
+        names={"#status": "status"},
+        condition="#status = :pending AND job_id = :job_id",
     )
 
 
@@ -189,14 +225,16 @@ def finish(
     archive_id: str,
     status: DocumentStatus,
     error: ErrorRecord | None = None,
-    **facts: str | int,
+    **facts: Any,
 ) -> None:
-    """End the processing of an entry version as COMPLETED, DUPLICATE or FAILED, with facts (type, chunks …)."""
+    """End the processing of an entry version, with its outcome and facts (type, chunks …); empty facts are left out."""
+    moment = now()
     fields: dict[str, Any] = {
         "status": status.value,
         "archive_status": f"{archive_id}#{status.value}",
-        "updated_at": now(),
-        **facts,
+        "updated_at": moment,
+        "ended_at": moment,
+        **{name: value for name, value in facts.items() if value not in ("", {}, [])},
     }
     if error is not None:
         fields |= {"error_code": error.code, "error_message": error.message}

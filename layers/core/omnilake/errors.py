@@ -14,7 +14,8 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
     │   ├── CorruptDocument        ├── EncryptedDocument         ├── DecompressionLimit
     │   ├── InvalidEncoding        ├── DocumentTooLarge          ├── NoTextFound
     │   ├── ObjectNotFound         ├── InvalidObjectName         ├── TooManyChunks
-    │   ├── ScannedDocument        ├── UnsafeArchive             └── InvalidRecord
+    │   ├── ScannedDocument        ├── UnsafeArchive             ├── InvalidRecord
+    │   └── InvalidMetadata
     ├── EmbeddingRejected          vectors of a wrong shape, NaN or zero
     ├── ProviderRejected           a provider refuses a call: key, model, input
     ├── SourceError                a source can't be read
@@ -209,6 +210,13 @@ class InvalidRecord(DocumentError):
 
     code = "RECORD_INVALID"
     advice = "Correct the line and ingest the file again; the other lines are not affected."
+
+
+class InvalidMetadata(DocumentError):
+    """Metadata of an upload that can't be understood: an effective date that is none, or too much of it."""
+
+    code = "METADATA_INVALID"
+    advice = "Correct the object's user metadata and upload it again."
 
 
 class EmbeddingRejected(OmniLakeError):

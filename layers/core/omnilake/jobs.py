@@ -79,6 +79,7 @@ def fail(
     state: str,
     error: ErrorRecord,
     *,
+    result_key: str = "",
     documents: list[dict[str, Any]] | None = None,
     **progress: int,
 ) -> bool:
@@ -88,11 +89,38 @@ def fail(
         state: that failed; where it isn't known, the state stays that the job entered last.
     """
     fields: dict[str, Any] = {"error": error.model_dump(mode="json"), "ended_at": now()}
+    if result_key:
+        fields["result_key"] = result_key
     if state:
         fields["state"] = state
     if documents is not None:
         fields["documents"] = documents
     return _update(job_id, kind, JobStatus.FAILED, fields, progress)
+
+
+def count(job_id: str, **progress: int) -> None:
+    """Add to the counts of an open job: what a part of it has done. For people to look at while it runs."""
+    names = {"#progress": "progress", "#status": "status"} | {f"#p_{name}": name for name in progress}
+    values = {f":p_{name}": number for name, number in progress.items()} | _OPEN_VALUES
+    added = ", ".join(f"#progress.#p_{name} :p_{name}" for name in progress)
+    _table().update({"job_id": job_id}, f"ADD {added}", values, names=names, condition=_OPEN)
+
+
+def reopen(job_id: str, kind: JobKind) -> bool:
+    """Make a FAILED job RUNNING again, since its execution goes on; False when it has not failed."""
+    status = JobStatus.RUNNING
+    return _table().update(
+        {"job_id": job_id},
+        "SET #status = :status, kind_status = :kind_status, updated_at = :now REMOVE #error, ended_at",
+        {
+            ":status": status.value,
+            ":kind_status": _kind_status(kind, status),
+            ":now": now(),
+            ":failed": JobStatus.FAILED.value,
+        },
+        names={"#status": "status", "#error": "error"},
+        condition="#status = :failed",
+    )
 
 
 def get(job_id: str) -> Job:

@@ -7,13 +7,20 @@ Each state writes its own object and never changes another's, so a retried or re
 
 from __future__ import annotations
 
+import re
+
 STORES_PREFIX = "stores"
 """LanceDB databases live below this prefix: ``s3://<lake>/stores/<store id>.lance``."""
 
 
+RERUN = "-r"
+"""What sets the job id of a batch's run after a redrive apart: ``<job id>-r1``."""
+
+
 def batch_manifest(job_id: str) -> str:
-    """What an ingestion works on (``BatchManifest``)."""
-    return f"batches/{job_id}/manifest.json"
+    """What an ingestion works on (``BatchManifest``); all runs of a batch share it."""
+    batch_id = re.sub(rf"{RERUN}\d+$", "", job_id)
+    return f"batches/{batch_id}/manifest.json"
 
 
 def batch(job_id: str, stage: str) -> str:
@@ -60,6 +67,11 @@ def collection_part(job_id: str, part: str) -> str:
     """A part of a collection's ingestion: request (JSON), batches (JSON lines), failed (gzip JSON lines)."""
     suffix = {"batches": "jsonl", "failed": "jsonl.gz"}.get(part, "json")
     return f"collections/{job_id}/{part}.{suffix}"
+
+
+def collection_records(job_id: str, number: int) -> str:
+    """Records of a collection's manifest, one file a batch (gzip JSON lines)."""
+    return f"collections/{job_id}/records/{number:05d}.jsonl.gz"
 
 
 def connector_batch(source_id: str, day: str, batch_id: str) -> str:

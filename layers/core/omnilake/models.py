@@ -271,6 +271,7 @@ class Batch(Model):
 
     job_id: JobId
     archive_id: str
+    parent_job_id: str = ""  # of the collection that the batch is a part of
     documents: list[BatchDocument]
     embed_batches: int = 0
     chunks: int = 0

@@ -31,7 +31,7 @@ def test_any_key_is_taken_apart_or_refused(key: str) -> None:
         parsed = landing.parse_key(key)
     except InvalidObjectName:
         return
-    assert f"incoming/{parsed.archive_id}/{parsed.path}" == key
+    assert key in {f"{zone}{parsed.archive_id}/{parsed.path}" for zone in landing.ZONES}
     assert landing.archive_of(key) == parsed.archive_id
 
 
@@ -43,7 +43,7 @@ def test_any_key_is_taken_apart_or_refused(key: str) -> None:
         "incoming/docs",
         "incoming/docs/",
         "incoming//guide.md",
-        "processed/docs/guide.md",
+        "elsewhere/docs/guide.md",
         "docs/guide.md",
         "incoming/docs//guide.md",
         "incoming/docs/./guide.md",
@@ -76,10 +76,12 @@ def test_the_archive_is_read_from_any_key(key: str, archive_id: str) -> None:
 class TestMove:
     def test_a_document_is_moved_with_its_job_and_outcome(self) -> None:
         ref = uploaded("incoming/docs/guide.md", b"# Guide")
-        assert landing.move(ref, DocumentStatus.COMPLETED, "job-1") == "processed/docs/guide.md"
+        key = landing.move(ref, DocumentStatus.COMPLETED, "job-1", version="v1")
+        assert key == "processed/docs/guide.md"
         kept = aws.ObjectStore(LANDING).head("processed/docs/guide.md")
         assert kept is not None
-        assert kept["Metadata"] == {"omnilake-job": "job-1", "omnilake-status": "COMPLETED"}
+        told = {"omnilake-job": "job-1", "omnilake-status": "COMPLETED", "omnilake-version": "v1"}
+        assert kept["Metadata"] == told
         assert aws.ObjectStore(LANDING).read("processed/docs/guide.md") == b"# Guide"
         assert list(aws.ObjectStore(LANDING).keys("incoming/")) == []
 
@@ -117,6 +119,27 @@ class TestMove:
         assert back is not None
         assert back["Metadata"] == {}
         assert back["VersionId"] != ref.version_id
+
+    def test_the_newest_original_of_a_path_is_kept_and_older_ones_are_archived(self) -> None:
+        store = aws.ObjectStore(LANDING)
+        for version, data in (("v2", b"two"), ("v3", b"three"), ("v1", b"one")):
+            landing.move(uploaded("incoming/docs/guide.md", data), DocumentStatus.COMPLETED, "job", version=version)
+        assert store.read("processed/docs/guide.md") == b"three"
+        archived = {key: store.read(key) for key in store.keys("archived/")}
+        assert archived == {"archived/docs/guide.md/v1": b"one", "archived/docs/guide.md/v2": b"two"}
+
+    def test_the_uploaders_metadata_stay_on_the_original(self) -> None:
+        aws.client("s3").put_object(Bucket=LANDING, Key="incoming/docs/a.md", Body=b"x", Metadata={"team": "tides"})
+        ref = ObjectRef(bucket=LANDING, key="incoming/docs/a.md")
+        landing.move(ref, DocumentStatus.FAILED, "job-1", ErrorRecord(code="ANY", message="no"))
+        kept = aws.ObjectStore(LANDING).head("failed/docs/a.md")
+        assert kept is not None
+        assert kept["Metadata"]["team"] == "tides"
+
+    def test_what_lies_in_no_zone_stays_where_it_is(self) -> None:
+        ref = uploaded("exports/a.md", b"x")
+        assert landing.move(ref, DocumentStatus.COMPLETED, "job-1") == "exports/a.md"
+        assert list(aws.ObjectStore(LANDING).keys("")) == ["exports/a.md"]
 
     def test_nothing_comes_back_of_what_was_not_kept(self) -> None:
         landing.return_to_incoming(LANDING, "incoming/docs/gone.md")

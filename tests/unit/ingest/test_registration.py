@@ -44,7 +44,7 @@ def test_should_take_a_new_document() -> None:
     assert document.live
     assert document.name == "guide.md"
     (version,) = entries.versions(document.entry_id)
-    assert (version["version"], version["status"]) == (document.version, "PROCESSING")
+    assert (version["version"], version["status"]) == (document.version, "PENDING")
 
 
 def test_should_register_again_what_the_same_job_registered() -> None:
@@ -268,7 +268,7 @@ class TestBrokenPublication:
         assert (result.completed, result.failed) == (1, 0)
         statuses = {item["version"]: item["status"] for item in entries.versions(first.entry_id)}
         assert statuses == {first.version: "SUPERSEDED", second.version: "COMPLETED"}
-        assert landed("") == ["processed/docs/guide.md"]
+        assert landed("") == [f"archived/docs/guide.md/{first.version}", "processed/docs/guide.md"]
         assert jobs.get(job_id).status is JobStatus.COMPLETED
 
     def test_should_be_taken_back_where_its_outcome_was_never_written(self, monkeypatch: pytest.MonkeyPatch) -> None:

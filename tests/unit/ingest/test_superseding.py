@@ -61,7 +61,7 @@ def test_older_versions_are_purged_and_marked(index_queue: Queue) -> None:
     first_job, first = on_its_way(b"one")
     publish_entries(first_job)
     second_job, second = on_its_way(b"two")
-    assert (first.entry_id, statuses(first)) == (second.entry_id, ["COMPLETED", "PROCESSING"])
+    assert (first.entry_id, statuses(first)) == (second.entry_id, ["COMPLETED", "PENDING"])
     assert purged(index_queue) == []
     publish_entries(second_job)
     assert purged(index_queue) == [(first.entry_id, first.version)]

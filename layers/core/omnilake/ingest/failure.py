@@ -10,7 +10,7 @@ is brought to its end.
 from __future__ import annotations
 
 from omnilake import aws, entries, layout
-from omnilake.ingest import landing, stages
+from omnilake.ingest import contents, stages
 from omnilake.ingest.publish import PublishResult, close_batch
 from omnilake.ingest.purge import purge
 from omnilake.models import Batch, BatchDocument, BatchManifest, DocumentStatus, ErrorRecord, ObjectRef
@@ -43,14 +43,18 @@ def record_failure(job_id: str, error: str, cause: str, state: str = "") -> Publ
 def _unregistered(job_id: str) -> Batch:
     """The batch of an execution that died while it registered; what it had claimed so far is found again."""
     manifest = aws.lake().read_model(layout.batch_manifest(job_id), BatchManifest)
-    documents = [_found_again(ref, manifest.archive_id, job_id) for ref in manifest.documents]
-    return Batch(job_id=job_id, archive_id=manifest.archive_id, documents=documents)
+    lines = contents.read_lines(manifest.documents)
+    documents = [_found_again(ref, manifest.archive_id, job_id, lines) for ref in manifest.documents]
+    return Batch(
+        job_id=job_id, archive_id=manifest.archive_id, parent_job_id=manifest.parent_job_id, documents=documents
+    )
 
 
-def _found_again(ref: ObjectRef, archive_id: str, job_id: str) -> BatchDocument:
-    name = ref.key.removeprefix(landing.INCOMING).partition("/")[2] or ref.key
-    entry_id = entries.entry_id_of(archive_id, landing.SOURCE_TYPE, name)
-    claimed = next((item for item in entries.versions(entry_id) if item["job_id"] == job_id), None)
+def _found_again(ref: ObjectRef, archive_id: str, job_id: str, lines: dict[contents.Line, bytes]) -> BatchDocument:
+    name = contents.name_of(ref)
+    entry_id = contents.entry_of(ref, archive_id, lines)
+    versions = entries.versions(entry_id) if entry_id else []
+    claimed = next((item for item in versions if item["job_id"] == job_id), None)
     known = (
         {"entry_id": entry_id, "version": claimed["version"], "content_hash": claimed["content_hash"]}
         if claimed

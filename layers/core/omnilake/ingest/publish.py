@@ -10,9 +10,12 @@ from omnilake import archives, aws, entries, jobs
 from omnilake.errors import ArchiveNotFound, StageFailed
 from omnilake.ingest import landing, stages
 from omnilake.ingest.purge import purge
-from omnilake.models import Batch, BatchDocument, DocumentStatus, ErrorRecord, JobKind
+from omnilake.models import Archive, Batch, BatchDocument, DocumentStatus, ErrorRecord, JobKind
 
 STATE = "Publish Entries"
+
+_CURRENT = (DocumentStatus.COMPLETED, DocumentStatus.EXPANDED, DocumentStatus.DELETED)
+_EVENTS = {DocumentStatus.FAILED: "Document Failed", DocumentStatus.DELETED: "Document Deleted"}
 
 
 class PublishResult(BaseModel):
@@ -54,26 +57,34 @@ def close_batch(batch: Batch, state: str = "") -> PublishResult:
         state: that ends the job; the one that it entered last when empty.
     """
     stages.write(batch, stages.PUBLISHED)
-    space = _space(batch.archive_id)
-    aws.concurrently(lambda document: _close(document, batch, space), batch.documents)
+    archive = _archive(batch.archive_id)
+    aws.concurrently(lambda document: _close(document, batch, archive), batch.documents)
     aws.publish_events([_event(document, batch) for document in batch.documents])
     return _end_job(batch, state)
 
 
-def _close(document: BatchDocument, batch: Batch, space: str) -> None:
-    if document.status == DocumentStatus.COMPLETED:
+def _close(document: BatchDocument, batch: Batch, archive: Archive | None) -> None:
+    if document.status in _CURRENT:
+        if not document.entry_id:
+            return  # its source deleted what was never here
         entries.finish(
             document.entry_id,
             document.version,
             archive_id=batch.archive_id,
             status=document.status,
             media_type=document.media_type,
+            processor=document.processor.value if document.media_type else "",
             title=document.title,
             chunks=document.chunks,
+            members=document.members,
             characters=document.characters,
-            embedding_space=space,
+            metadata=document.metadata,
+            embedding_space=archive.space.space_id if archive else "",
+            chunker=archive.chunking.kind if archive else "",
+            configuration_hash=archive.configuration_hash if archive else "",
         )
-        _supersede(document, batch.job_id, batch.archive_id)
+        keeps_all = archive is not None and not archive.retain_latest_originals_only
+        _supersede(document, batch.job_id, batch.archive_id, keeps_all)
     elif document.status == DocumentStatus.DUPLICATE:
         if not document.duplicate_of:
             return  # the object belongs to the execution that took it
@@ -87,21 +98,26 @@ def _close(document: BatchDocument, batch: Batch, space: str) -> None:
             )
     else:
         _fail(document, batch)
-    landing.move(document.ref, document.status, batch.job_id, document.error)
+    landing.move(document.ref, document.status, batch.job_id, document.error, document.version)
 
 
-def _supersede(document: BatchDocument, job_id: str, archive_id: str) -> None:
-    """The newest completed version of an entry takes the others' place in search, whichever was completed last.
+def _supersede(document: BatchDocument, job_id: str, archive_id: str, keeps_all: bool) -> None:
+    """The newest version of an entry takes the others' place in search, whichever was completed last.
 
-    Superseded versions give up their content; other uploads of that content come back as entries of their own.
+    Superseded versions give up their content; other uploads of that content come back as entries of their own. An
+    archive that keeps all versions in search supersedes by deletions only.
     """
-    completed = [
-        item for item in entries.versions(document.entry_id) if item["status"] == DocumentStatus.COMPLETED.value
-    ]
-    newest, *superseded = completed
+    current = [item for item in entries.versions(document.entry_id) if item["status"] in _CURRENT]
+    newest = current[0]
+    deleted = newest["status"] == DocumentStatus.DELETED.value
+    older = current[1:]
+    if keeps_all and not deleted:
+        deletion = next((item for item in older if item["status"] == DocumentStatus.DELETED.value), None)
+        older = [item for item in older if deletion and item["version"] < deletion["version"]]
+    superseded = [item for item in older if item["status"] != DocumentStatus.DELETED.value]
     purge(job_id, archive_id, [(document.entry_id, item["version"]) for item in superseded])
     for item in superseded:
-        if item["content_hash"] != newest["content_hash"]:
+        if deleted or item["content_hash"] != newest["content_hash"]:
             for alias in entries.release_content(archive_id, item["content_hash"], document.entry_id, item["version"]):
                 if alias != document.ref.key:
                     landing.return_to_incoming(document.ref.bucket, alias)
@@ -126,18 +142,25 @@ def _fail(document: BatchDocument, batch: Batch) -> None:
 def _end_job(batch: Batch, state: str) -> PublishResult:
     counts = {status: sum(document.status == status for document in batch.documents) for status in DocumentStatus}
     records = [outcome(document) for document in batch.documents]
-    progress = {
+    progress: dict[str, Any] = {
         "completed": counts[DocumentStatus.COMPLETED],
         "duplicates": counts[DocumentStatus.DUPLICATE],
+        "deleted": counts[DocumentStatus.DELETED],
+        "expanded": counts[DocumentStatus.EXPANDED],
         "failed": counts[DocumentStatus.FAILED],
         "chunks": sum(document.chunks for document in batch.documents if document.status == DocumentStatus.COMPLETED),
     }
     kind = JobKind.INGEST_DOCUMENT
     error = batch.error or _batch_error(batch)
     if error is None:
-        jobs.complete(batch.job_id, kind, STATE, result_key="", documents=records, **progress)
+        ended = jobs.complete(batch.job_id, kind, STATE, result_key="", documents=records, **progress)
     else:
-        jobs.fail(batch.job_id, kind, state, error, documents=records, **progress)
+        ended = jobs.fail(batch.job_id, kind, state, error, documents=records, **progress)
+    told: dict[str, Any] = {"job_id": batch.job_id, "archive_id": batch.archive_id, **progress}
+    told |= {"parent_job_id": batch.parent_job_id} | ({"error": error.model_dump(mode="json")} if error else {})
+    aws.publish_event("Ingestion Failed" if error else "Ingestion Completed", told)
+    if ended and batch.parent_job_id:
+        jobs.count(batch.parent_job_id, batches=1, **progress)
     return PublishResult(
         completed=progress["completed"],
         duplicates=progress["duplicates"],
@@ -167,20 +190,21 @@ def outcome(document: BatchDocument) -> dict[str, Any]:
     for field in ("entry_id", "version", "duplicate_of"):
         if getattr(document, field):
             record[field] = getattr(document, field)
-    if document.chunks:
-        record["chunks"] = document.chunks
+    for count in ("chunks", "members"):
+        if getattr(document, count):
+            record[count] = getattr(document, count)
     if document.error is not None:
         record["error"] = document.error.model_dump(mode="json")
     return record
 
 
 def _event(document: BatchDocument, batch: Batch) -> tuple[str, dict[str, Any]]:
-    kind = "Document Failed" if document.status == DocumentStatus.FAILED else "Document Ingested"
+    kind = _EVENTS.get(document.status, "Document Ingested")
     return kind, {"job_id": batch.job_id, "archive_id": batch.archive_id, **outcome(document)}
 
 
-def _space(archive_id: str) -> str:
+def _archive(archive_id: str) -> Archive | None:
     try:
-        return archives.get_archive(archive_id).space.space_id
+        return archives.get_archive(archive_id)
     except ArchiveNotFound:
-        return ""
+        return None

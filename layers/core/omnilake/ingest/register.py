@@ -1,12 +1,10 @@
-"""Register Documents: check names, archive and sizes, hash the bytes, claim them, record the entry versions."""
+"""Register Documents: check names, archive and sizes, hash the content, claim it, record the entry versions."""
 
 from __future__ import annotations
 
-import hashlib
-
 from omnilake import archives, aws, entries, jobs, layout
-from omnilake.errors import ArchiveNotFound, DocumentError, DocumentTooLarge, EmptyDocument, ObjectNotFound
-from omnilake.ingest import landing, stages
+from omnilake.errors import ArchiveNotFound, DocumentError, ObjectNotFound
+from omnilake.ingest import contents, landing, stages
 from omnilake.models import (
     Archive,
     Batch,
@@ -17,92 +15,122 @@ from omnilake.models import (
     JobKind,
     ObjectRef,
 )
-from omnilake.settings import settings
 
-_READ_SIZE = 1 << 20
+STATE = "Register Documents"
 
 
-def register_documents(job_id: str) -> stages.BatchResult:
-    """Decide for each document of a batch: PROCESSING (new), DUPLICATE, or FAILED with its reason."""
+def register_documents(job_id: str, execution_arn: str = "") -> stages.BatchResult:
+    """Decide for each document of a batch: new, DUPLICATE, DELETED at its source, or FAILED with its reason."""
     manifest = aws.lake().read_model(layout.batch_manifest(job_id), BatchManifest)
-    jobs.enter(job_id, JobKind.INGEST_DOCUMENT, "Register Documents", documents=len(manifest.documents))
+    kind, count = JobKind.INGEST_DOCUMENT, len(manifest.documents)
+    if manifest.parent_job_id:  # the collection plans its batches and leaves their records to them
+        jobs.create(job_id, kind, manifest.archive_id, execution_arn, parent_job_id=manifest.parent_job_id)
+    jobs.enter(job_id, kind, STATE, documents=count)
     archive: Archive | ArchiveNotFound
     try:
         archive = archives.get_archive(manifest.archive_id)
     except ArchiveNotFound as error:
         archive = error
-    documents = aws.concurrently(lambda ref: _register(ref, archive, job_id), manifest.documents)
-    batch = stages.write(Batch(job_id=job_id, archive_id=manifest.archive_id, documents=documents), stages.REGISTERED)
+    lines = contents.read_lines(manifest.documents)
+    documents = aws.concurrently(lambda ref: _register(ref, archive, job_id, lines), manifest.documents)
+    batch = Batch(
+        job_id=job_id, archive_id=manifest.archive_id, parent_job_id=manifest.parent_job_id, documents=documents
+    )
+    stages.write(batch, stages.REGISTERED)
     live = sum(document.live for document in batch.documents)
     return stages.BatchResult(live=live, store_id=archive.store_id if isinstance(archive, Archive) else "")
 
 
-def _register(ref: ObjectRef, archive: Archive | ArchiveNotFound, job_id: str) -> BatchDocument:
+def _register(
+    ref: ObjectRef, archive: Archive | ArchiveNotFound, job_id: str, lines: dict[contents.Line, bytes]
+) -> BatchDocument:
     document = BatchDocument(
         ref=ref,
-        name=ref.key.removeprefix(landing.INCOMING).partition("/")[2] or ref.key,
+        name=contents.name_of(ref),
         source=f"s3://{ref.bucket}/{ref.key}",
         status=DocumentStatus.PROCESSING,
     )
     try:
-        path = landing.parse_key(ref.key).path
+        if landing.is_landed(ref):
+            landing.parse_key(ref.key)
         if isinstance(archive, ArchiveNotFound):
             raise archive
-        return _claim(document.model_copy(update={"name": path}), archive.archive_id, job_id)
+        document = document.model_copy(update={"ref": _found(ref)})
+        if entries.claim_object(document.ref, job_id) is entries.Claim.TAKEN:
+            return _duplicate(document, "")
+        return _claim(document, _content(document.ref, archive.archive_id, lines), archive.archive_id, job_id)
     except DocumentError as error:
         return stages.failed(document, ErrorRecord.of(error))
 
 
-def _claim(document: BatchDocument, archive_id: str, job_id: str) -> BatchDocument:
-    ref = document.ref
+def _found(ref: ObjectRef) -> ObjectRef:
+    """The reference, with what tells its version apart where only a key was known.
+
+    An original of the landing bucket that a failed run has moved in between is found where it was moved to.
+    """
+    if ref.line is not None or ref.version_id or ref.sequencer:
+        return ref
     store = aws.ObjectStore(ref.bucket)
-    head = store.head(ref.key, ref.version_id)
-    if entries.claim_object(ref, job_id) is entries.Claim.TAKEN:
-        return _duplicate(document, "")
+    head = store.head(ref.key)
+    if head is None and landing.is_landed(ref):
+        ref = ref.model_copy(update={"key": landing.FAILED + landing.below_zone(ref.key)})
+        head = store.head(ref.key)
+    return ref if head is None else ref.model_copy(update={"etag": head["ETag"]})
+
+
+def _content(ref: ObjectRef, archive_id: str, lines: dict[contents.Line, bytes]) -> contents.Content:
+    if ref.line is not None:
+        line = lines.get(contents.line_of(ref), b"")
+        return contents.of_record(ref, contents.parse_record(line), archive_id, len(line))
+    head = aws.ObjectStore(ref.bucket).head(ref.key, ref.version_id)
     if head is None:
         raise ObjectNotFound("The object was deleted before it was ingested.")
-    size = int(head["ContentLength"])
-    if size == 0:
-        raise EmptyDocument("The object has 0 bytes.")
-    limit = settings().max_document_bytes
-    if size > limit:
-        raise DocumentTooLarge(f"The document has {size:,} bytes; the limit is {limit:,}.")
-    content_hash = _hash(ref)
-    entry_id = entries.entry_id_of(archive_id, landing.SOURCE_TYPE, document.name)
-    version = entries.version_of(head["LastModified"].strftime("%Y%m%dT%H%M%SZ"), ref.sequencer, content_hash)
+    return contents.of_object(ref, archive_id, head)
+
+
+def _claim(document: BatchDocument, content: contents.Content, archive_id: str, job_id: str) -> BatchDocument:
     document = document.model_copy(
         update={
-            "entry_id": entry_id,
-            "version": version,
-            "content_hash": content_hash,
-            "ref": ref.model_copy(update={"size": size}),
+            "entry_id": content.entry_id,
+            "version": content.version,
+            "content_hash": content.content_hash,
+            "name": content.name,
+            "source": content.source,
+            "title": content.title,
+            "effective_on": content.effective_on,
+            "metadata": content.metadata,
+            "ref": document.ref.model_copy(update={"size": content.size}),
         }
     )
+    if content.deleted and not entries.versions(content.entry_id):
+        return document.model_copy(update={"status": DocumentStatus.DELETED, "entry_id": "", "version": ""})
     entries.register(
-        entry_id,
-        version,
+        content.entry_id,
+        content.version,
         archive_id=archive_id,
         job_id=job_id,
-        name=document.name,
-        source=document.source,
-        size=size,
-        content_hash=content_hash,
+        name=content.name,
+        source=content.source,
+        size=content.size,
+        content_hash=content.content_hash,
+        source_type=content.identity[0],
+        received_at=content.received_at,
+        effective_on=content.effective_on,
+        etag=document.ref.etag.strip('"'),
+        metadata=content.metadata,
+        sha256=content.sha256,
     )
-    claim = entries.claim_content(archive_id, content_hash, entry_id, version, job_id, alias=ref.key)
-    if (claim["entry_id"], claim["version"]) != (entry_id, version):
+    if content.deleted:
+        return document.model_copy(update={"status": DocumentStatus.DELETED})
+    claim = entries.claim_content(
+        archive_id, content.content_hash, content.entry_id, content.version, job_id, alias=document.ref.key
+    )
+    if (claim["entry_id"], claim["version"]) != (content.entry_id, content.version):
         return _duplicate(document, f"{claim['entry_id']}/{claim['version']}")
     return document
 
 
 def _duplicate(document: BatchDocument, of: str) -> BatchDocument:
-    reason = "The archive holds the same bytes already." if of else "Another execution has taken this object version."
+    reason = "The archive holds the same content already." if of else "Another execution has taken this object version."
     error = ErrorRecord(code="DOCUMENT_DUPLICATE", message=reason, action="Nothing is to be done.")
     return document.model_copy(update={"status": DocumentStatus.DUPLICATE, "duplicate_of": of, "error": error})
-
-
-def _hash(ref: ObjectRef) -> str:
-    digest = hashlib.sha256()
-    body = aws.ObjectStore(ref.bucket).open(ref.key, ref.version_id)
-    for part in body.iter_chunks(_READ_SIZE):
-        digest.update(part)
-    return digest.hexdigest()
