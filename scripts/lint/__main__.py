@@ -111,8 +111,11 @@ def _parses(machine: Path) -> bool:
     """Whether the interpreter that runs the machines locally can read it."""
     from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser, ASLParserException
 
+    from omnilake_local.server.stepfunctions.distributed_map import split_definition
+
+    definition, _ = split_definition(machine.read_text())
     try:
-        AmazonStateLanguageParser.parse(machine.read_text())
+        AmazonStateLanguageParser.parse(definition)
     except ASLParserException as error:
         print(f"FAIL {machine.name}: {error}")
         return False

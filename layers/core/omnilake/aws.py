@@ -260,6 +260,11 @@ def concurrently(function: Callable[[T], R], items: Sequence[T], threads: int = 
         return list(pool.map(function, items))
 
 
+def execution_arn(machine_arn: str, name: str) -> str:
+    """The ARN that an execution of that name has, or will have."""
+    return machine_arn.replace(":stateMachine:", ":execution:") + f":{name}"
+
+
 def region() -> str:
     """The region the function runs in."""
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"

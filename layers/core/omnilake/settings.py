@@ -41,7 +41,6 @@ class Settings(BaseModel):
     index_queue_url: str = ""
     upload_queue_url: str = ""
     ingest_machine_arn: str = ""
-    collection_machine_arn: str = ""
     answer_machine_arn: str = ""
     retriever_functions: dict[
         str, str

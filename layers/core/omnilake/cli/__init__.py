@@ -14,6 +14,7 @@ from rich.console import Console
 from omnilake import __version__
 from omnilake.cli.archive import archive
 from omnilake.cli.ask import ask
+from omnilake.cli.collection import collection
 from omnilake.cli.demo import demo
 from omnilake.cli.jobs import jobs
 from omnilake.cli.local import local
@@ -36,7 +37,7 @@ def cli(context: click.Context, stack: str, embedded: bool | None) -> None:
         os.environ.update(connect().env)
 
 
-for command in (archive, upload, ask, jobs, demo, local):
+for command in (archive, upload, collection, ask, jobs, demo, local):
     cli.add_command(command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from omnilake.client.deployment import Deployment, Upload
 from omnilake.clock import now
+from omnilake.ingest.contents import EFFECTIVE_METADATA, SOURCE_METADATA
 
 
 @click.command()
 @click.argument("archive_id")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--metadata", "-m", multiple=True, metavar="NAME=VALUE", help="Free metadata of all these files.")
+@click.option(
+    "--source", default="", help="Where the one file comes from; its versions are one entry, whatever its path."
+)
+@click.option("--effective-on", default="", help="ISO 8601 date or time from which the content holds.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the documents are searchable.")
 @click.pass_obj
-def upload(stack: str, archive_id: str, paths: tuple[Path, ...], wait: bool) -> None:
+def upload(
+    stack: str,
+    archive_id: str,
+    paths: tuple[Path, ...],
+    metadata: tuple[str, ...],
+    source: str,
+    effective_on: str,
+    wait: bool,
+) -> None:
     """Upload files and folders; their ingestion starts by itself.
 
     Documents that can't be ingested are listed with their reasons, and the exit code is 1.
@@ -28,9 +43,21 @@ def upload(stack: str, archive_id: str, paths: tuple[Path, ...], wait: bool) -> 
     uploads = [each for path in paths for each in files_below(path)]
     if not uploads:
         raise click.UsageError("There is no file to upload.")
+    if source and len(uploads) > 1:
+        raise click.UsageError("A source is of one file.")
+    told = _pairs(metadata) | {SOURCE_METADATA: source, EFFECTIVE_METADATA: effective_on}
+    told = {name: value for name, value in told.items() if value}
+    uploads = [replace(each, metadata=told) for each in uploads]
     outcomes = ingest(Deployment(stack), archive_id, uploads, wait=wait)
     if any(outcome["status"] == "FAILED" for outcome in outcomes.values()):
         raise click.exceptions.Exit(1)
+
+
+def _pairs(metadata: Sequence[str]) -> dict[str, str]:
+    pairs = [each.partition("=") for each in metadata]
+    if not all(name and equals for name, equals, _ in pairs):
+        raise click.UsageError("Metadata are given as NAME=VALUE.")
+    return {name: value for name, _, value in pairs}
 
 
 def files_below(path: Path) -> list[Upload]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
 from omnilake import aws, jobs, layout
 from omnilake.errors import JobNotFound, OmniLakeError, StageFailed, by_name
-from omnilake.ingest import landing
-from omnilake.models import Answer, Archive, DocumentStatus, Job, JobKind, JobStatus
+from omnilake.ingest import landing, stages
+from omnilake.ingest.collections import FailedItem
+from omnilake.models import Answer, Archive, Batch, DocumentStatus, Job, JobKind, JobStatus
 from omnilake.settings import Settings
 
 _POLL_SECONDS = (0.05, 0.5)
@@ -26,10 +28,16 @@ _ENDED = (JobStatus.COMPLETED, JobStatus.FAILED)
 
 @dataclass(frozen=True)
 class Upload:
-    """A local file and the name it gets in the archive."""
+    """A local file and the name it gets in the archive.
+
+    Attributes:
+        metadata: user metadata of the object: free names, or ``omnilake-source`` (where it comes from: all versions of
+            one source are one entry) and ``omnilake-effective-on`` (ISO 8601: from when its content holds).
+    """
 
     path: Path
     name: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Deployment:
@@ -76,11 +84,52 @@ class Deployment:
 
         def put(upload: Upload) -> None:
             key = f"{landing.INCOMING}{archive_id}/{upload.name}"
-            bucket.upload_file(str(upload.path), self.outputs["LandingBucket"], key)
+            told = {name.lower(): quote(value, safe=" /:+") for name, value in upload.metadata.items()}
+            bucket.upload_file(str(upload.path), self.outputs["LandingBucket"], key, ExtraArgs={"Metadata": told})
             on_uploaded(upload)
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(put, uploads))
+
+    def start_collection(self, archive_id: str, *, prefix: str = "", manifest: str = "") -> str:
+        """Ingest what lies below a prefix, or what a manifest lists (``s3://…`` each); returns the job id at once.
+
+        Raises:
+            ArchiveNotFound, InvalidCollection: as their codes say.
+        """
+        fields = {"archive_id": archive_id, "prefix": prefix, "manifest": manifest}
+        return str(self._invoke("StartCollectionFunction", {"request": fields})["job_id"])
+
+    def retry(self, job_id: str) -> str:
+        """Ingest again what failed of an ended ingestion or collection; returns the new job's id.
+
+        Raises:
+            JobNotFound, InvalidCollection: as their codes say.
+        """
+        return str(self._invoke("StartCollectionFunction", {"retry": job_id})["job_id"])
+
+    def redrive(self, job_id: str) -> None:
+        """Let the execution of a failed collection go on where it ended.
+
+        Raises:
+            JobNotFound, InvalidCollection: as their codes say.
+        """
+        self._invoke("RedriveCollectionFunction", {"job_id": job_id})
+
+    def failed_items(self, job_id: str) -> list[FailedItem]:
+        """Documents of an ended ingestion or collection that failed, with their reasons. Raises ``JobNotFound``."""
+        job = self.job(job_id)
+        lake = aws.ObjectStore(self.outputs["LakeBucket"])
+        if job.kind is JobKind.INGEST_COLLECTION:
+            key = layout.collection_part(job_id, "failed")
+            return lake.read_models(key, FailedItem) if lake.head(key) else []
+        key = layout.batch(job_id, stages.PUBLISHED)
+        documents = lake.read_model(key, Batch).documents if lake.head(key) else []
+        return [
+            FailedItem(ref=each.ref, name=each.name, entry_id=each.entry_id, job_id=job_id, error=each.error)
+            for each in documents
+            if each.status is DocumentStatus.FAILED and each.error
+        ]
 
     def ingestions(self, archive_id: str, since: str) -> Iterator[Job]:
         """Ingestion jobs of an archive that started at or after a time (ISO 8601), in any status."""
@@ -144,18 +193,26 @@ class Deployment:
             raise JobNotFound(f"There is no job {job_id}.")
         return jobs.from_item(item)
 
-    def wait(self, job_id: str, on_change: Callable[[Job], None] = lambda _: None, timeout_s: float = 900) -> Job:
-        """Wait for the end of a job, telling of each state that it enters.
+    def wait(
+        self,
+        job_id: str,
+        on_change: Callable[[Job], None] = lambda _: None,
+        timeout_s: float = 900,
+        *,
+        every_change: bool = False,
+    ) -> Job:
+        """Wait for the end of a job, telling of each state that it enters, or of every change of its record.
 
         Raises:
             TimeoutError: it has not ended after ``timeout_s`` seconds.
         """
         deadline = time.monotonic() + timeout_s
-        pause, shown = _POLL_SECONDS[0], ("", "")
+        pause, shown = _POLL_SECONDS[0], ("", "", "")
         while True:
             job = self.job(job_id)
-            if (job.status.value, job.state) != shown:
-                shown = (job.status.value, job.state)
+            seen = (job.status.value, job.state, job.updated_at + str(job.progress) if every_change else "")
+            if seen != shown:
+                shown = seen
                 on_change(job)
             if job.status in _ENDED:
                 return job

@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError
 from pydantic import Field, ValidationError, model_validator
 
 from omnilake import archives, aws, jobs, layout
-from omnilake.errors import InvalidCollection, JobNotFound
+from omnilake.errors import InvalidCollection
 from omnilake.ingest import contents, landing, stages
 from omnilake.models import (
     MAX_BATCH_DOCUMENTS,
@@ -141,7 +141,7 @@ def prepare(request: CollectionRequest, job_id: str) -> str:
     """
     archives.get_archive(request.archive_id)
     machine = settings().require("collection_machine_arn")
-    arn = machine.replace(":stateMachine:", ":execution:") + f":{job_id}"
+    arn = aws.execution_arn(machine, job_id)
     aws.lake().write_model(layout.collection_part(job_id, "request"), request)
     jobs.create(
         job_id, _KIND, request.archive_id, arn, parent_job_id=request.parent_job_id, source_id=request.source_id
@@ -354,7 +354,7 @@ def _failed(job_id: str) -> Iterator[ObjectRef]:
         for item in aws.lake().iterate_models(key, FailedItem):
             yield item.ref
     else:
-        for item in _failed_of(job_id):
+        for item in failed_of(stages.read(job_id, stages.PUBLISHED)):
             yield item.ref
 
 
@@ -372,13 +372,13 @@ def close_collection(job_id: str) -> CloseResult:
     planned = [json.loads(line)["job_id"] for line in _planned(job_id)]
     for first in range(0, len(planned), _WRITTEN_AT_ONCE):
         group = planned[first : first + _WRITTEN_AT_ONCE]
-        for child_id, batch in aws.concurrently(partial(_outcome, job_id), group, threads=16):
+        for batch in aws.concurrently(partial(_outcome, job_id), group, threads=16):
             for name, status in _OUTCOMES.items():
                 counts[name] += sum(document.status == status for document in batch.documents)
             counts["chunks"] += sum(
                 document.chunks for document in batch.documents if document.status == DocumentStatus.COMPLETED
             )
-            items = [_item(document, child_id) for document in batch.documents if _has_failed(document)]
+            items = failed_of(batch)
             codes.update(item.error.code for item in items)
             failed += items
     key = ""
@@ -410,12 +410,12 @@ def _planned(job_id: str) -> list[bytes]:
     return aws.lake().read(layout.collection_part(job_id, "batches")).splitlines()
 
 
-def _outcome(job_id: str, child_id: str) -> tuple[str, Batch]:
+def _outcome(job_id: str, child_id: str) -> Batch:
     """The batch of a child as it ended, of its last run; one that left no outcome has failed as a whole."""
     runs = [child_id, *_reruns(child_id)]
     for run in reversed(runs):
         if aws.lake().head(layout.batch(run, stages.PUBLISHED)) is not None:
-            return run, stages.read(run, stages.PUBLISHED)
+            return stages.read(run, stages.PUBLISHED)
     manifest = aws.lake().read_model(layout.batch_manifest(child_id), BatchManifest)
     error = ErrorRecord(
         code="INGESTION_NOT_RECORDED",
@@ -432,8 +432,7 @@ def _outcome(job_id: str, child_id: str) -> tuple[str, Batch]:
         )
         for ref in manifest.documents
     ]
-    batch = Batch(job_id=child_id, archive_id=manifest.archive_id, parent_job_id=job_id, documents=documents)
-    return child_id, batch
+    return Batch(job_id=child_id, archive_id=manifest.archive_id, parent_job_id=job_id, documents=documents)
 
 
 def _reruns(child_id: str) -> list[str]:
@@ -443,13 +442,9 @@ def _reruns(child_id: str) -> list[str]:
     return sorted(runs, key=lambda run: int(run.rpartition(layout.RERUN)[2]))
 
 
-def _failed_of(job_id: str) -> list[FailedItem]:
-    batch = stages.read(job_id, stages.PUBLISHED)
-    return [_item(document, job_id) for document in batch.documents if _has_failed(document)]
-
-
-def _has_failed(document: BatchDocument) -> bool:
-    return document.status == DocumentStatus.FAILED
+def failed_of(batch: Batch) -> list[FailedItem]:
+    """The documents of a batch that failed."""
+    return [_item(document, batch.job_id) for document in batch.documents if document.status == DocumentStatus.FAILED]
 
 
 def _item(document: BatchDocument, job_id: str) -> FailedItem:
@@ -475,18 +470,3 @@ def _announce(request: CollectionRequest, job_id: str, counts: Counter[str], err
     if error is not None:
         told["error"] = error.model_dump(mode="json")
     aws.publish_event("Collection Failed" if error else "Collection Completed", told)
-
-
-def failed_items(job_id: str) -> list[FailedItem]:
-    """What failed of an ended job, with reasons.
-
-    Raises:
-        JobNotFound: there is no such job.
-    """
-    job = jobs.get(job_id)
-    if job.kind is JobKind.INGEST_DOCUMENT:
-        return _failed_of(job_id)
-    if job.kind is not _KIND:
-        raise JobNotFound(f"Job {job_id} is no ingestion.")
-    key = layout.collection_part(job_id, "failed")
-    return aws.lake().read_models(key, FailedItem) if aws.lake().head(key) is not None else []

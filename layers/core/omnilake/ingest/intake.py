@@ -103,7 +103,7 @@ def start(manifest: BatchManifest) -> str:
         ClientError: the service did not take it; the messages go back to the queue.
     """
     machine = settings().require("ingest_machine_arn")
-    arn = machine.replace(":stateMachine:", ":execution:") + f":{manifest.job_id}"
+    arn = aws.execution_arn(machine, manifest.job_id)
     aws.lake().write_model(layout.batch_manifest(manifest.job_id), manifest)
     jobs.create(
         manifest.job_id,

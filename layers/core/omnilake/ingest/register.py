@@ -15,16 +15,18 @@ from omnilake.models import (
     JobKind,
     ObjectRef,
 )
+from omnilake.settings import settings
 
 STATE = "Register Documents"
 
 
-def register_documents(job_id: str, execution_arn: str = "") -> stages.BatchResult:
+def register_documents(job_id: str) -> stages.BatchResult:
     """Decide for each document of a batch: new, DUPLICATE, DELETED at its source, or FAILED with its reason."""
     manifest = aws.lake().read_model(layout.batch_manifest(job_id), BatchManifest)
     kind, count = JobKind.INGEST_DOCUMENT, len(manifest.documents)
     if manifest.parent_job_id:  # the collection plans its batches and leaves their records to them
-        jobs.create(job_id, kind, manifest.archive_id, execution_arn, parent_job_id=manifest.parent_job_id)
+        arn = aws.execution_arn(settings().require("ingest_machine_arn"), job_id)
+        jobs.create(job_id, kind, manifest.archive_id, arn, parent_job_id=manifest.parent_job_id)
     jobs.enter(job_id, kind, STATE, documents=count)
     archive: Archive | ArchiveNotFound
     try:
