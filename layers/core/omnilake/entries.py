@@ -170,15 +170,17 @@ def register(
     size: int,
     content_hash: str,
     **facts: Any,
-) -> None:
+) -> bool:
     """Record an entry version as PENDING; the same job may do so again.
 
     Args:
         facts: further attributes: ``source_type``, ``received_at``, ``effective_on``, ``metadata`` …; empty ones are
             left out.
+    Returns:
+        False when another job has that version, and it has not failed there.
     """
     moment = now()
-    _entries().put(
+    return _entries().put(
         {
             "entry_id": entry_id,
             "version": version,

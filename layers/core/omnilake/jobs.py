@@ -63,13 +63,13 @@ def complete(
     state: str,
     *,
     result_key: str = "",
-    documents: list[dict[str, Any]] | None = None,
+    outcomes: list[dict[str, Any]] | None = None,
     **progress: int,
 ) -> bool:
     """End a job as COMPLETED; False when it has ended already."""
     fields: dict[str, Any] = {"state": state, "result_key": result_key, "ended_at": now()}
-    if documents is not None:
-        fields["documents"] = documents
+    if outcomes is not None:
+        fields["documents"] = outcomes
     return _update(job_id, kind, JobStatus.COMPLETED, fields, progress)
 
 
@@ -80,7 +80,7 @@ def fail(
     error: ErrorRecord,
     *,
     result_key: str = "",
-    documents: list[dict[str, Any]] | None = None,
+    outcomes: list[dict[str, Any]] | None = None,
     **progress: int,
 ) -> bool:
     """End a job as FAILED with its error; False when it has ended already.
@@ -93,8 +93,8 @@ def fail(
         fields["result_key"] = result_key
     if state:
         fields["state"] = state
-    if documents is not None:
-        fields["documents"] = documents
+    if outcomes is not None:
+        fields["documents"] = outcomes
     return _update(job_id, kind, JobStatus.FAILED, fields, progress)
 
 

@@ -16,11 +16,21 @@ STORES_PREFIX = "stores"
 RERUN = "-r"
 """What sets the job id of a batch's run after a redrive apart: ``<job id>-r1``."""
 
+_RUN = re.compile(rf"{RERUN}(\d+)$")
+
 
 def batch_manifest(job_id: str) -> str:
     """What an ingestion works on (``BatchManifest``); all runs of a batch share it."""
-    batch_id = re.sub(rf"{RERUN}\d+$", "", job_id)
-    return f"batches/{batch_id}/manifest.json"
+    return f"batches/{_RUN.sub('', job_id)}/manifest.json"
+
+
+def earlier_runs(job_id: str) -> list[str]:
+    """Job ids that runs of the same batch before this one may have had."""
+    run = _RUN.search(job_id)
+    if run is None:
+        return []
+    batch_id = job_id[: run.start()]
+    return [batch_id, *(f"{batch_id}{RERUN}{number}" for number in range(1, int(run[1])))]
 
 
 def batch(job_id: str, stage: str) -> str:

@@ -55,9 +55,9 @@ def ended(
 ) -> None:
     jobs.create(job_id, INGEST, archive_id)
     if error is None:
-        jobs.complete(job_id, INGEST, "Publish Entries", documents=documents)
+        jobs.complete(job_id, INGEST, "Publish Entries", outcomes=documents)
     else:
-        jobs.fail(job_id, INGEST, "Publish Entries", error, documents=documents)
+        jobs.fail(job_id, INGEST, "Publish Entries", error, outcomes=documents)
 
 
 class TestOutputs:

@@ -1,33 +1,73 @@
-"""Extract Text: bytes of each document → text and structure in the lake."""
+"""Extract Text: bytes of each document → text and structure in the lake; archive files → their members, as uploads."""
 
 from __future__ import annotations
 
-from omnilake import aws, extraction, jobs, layout
+from omnilake import archives, aws, entries, extraction, jobs, layout
 from omnilake.errors import DocumentError
-from omnilake.ingest import stages
-from omnilake.models import BatchDocument, ErrorRecord, JobKind
+from omnilake.ingest import contents, landing, stages
+from omnilake.models import Archive, BatchDocument, DocumentStatus, ErrorRecord, ExtractedDocument, JobKind
+from omnilake.settings import settings
+
+STATE = "Extract Text"
 
 
 def extract_text(job_id: str) -> stages.BatchResult:
     """Extract each live document of a batch, one at a time: memory follows the largest, not the sum."""
     batch = stages.read(job_id, stages.REGISTERED)
-    jobs.enter(job_id, JobKind.INGEST_DOCUMENT, "Extract Text")
-    documents = [_extract(document) if document.live else document for document in batch.documents]
+    jobs.enter(job_id, JobKind.INGEST_DOCUMENT, STATE)
+    archive = archives.get_archive(batch.archive_id)
+    lines = contents.read_lines(document.ref for document in batch.documents if document.live)
+    documents = [
+        _extract(document, archive, job_id, lines) if document.live else document for document in batch.documents
+    ]
     stages.write(batch.model_copy(update={"documents": documents}), stages.EXTRACTED)
     return stages.BatchResult(live=sum(document.live for document in documents))
 
 
-def _extract(document: BatchDocument) -> BatchDocument:
-    lake = aws.lake()
-    data = aws.ObjectStore(document.ref.bucket).read(document.ref.key, document.ref.version_id)
+def _extract(
+    document: BatchDocument, archive: Archive, job_id: str, lines: dict[contents.Line, bytes]
+) -> BatchDocument:
+    entries.start(document.entry_id, document.version, archive.archive_id, job_id)
     try:
-        extracted = extraction.extract(data, document.name)
+        if document.ref.line is not None:
+            extracted = extraction.read_record(contents.parse_record(lines.get(contents.line_of(document.ref), b"")))
+        else:
+            data = aws.ObjectStore(document.ref.bucket).read(document.ref.key, document.ref.version_id)
+            if extraction.is_archive(data, document.name):
+                return _expand(data, document, archive.archive_id)
+            extracted = extraction.extract(data, document.name)
     except DocumentError as error:
         return stages.failed(document, ErrorRecord.of(error))
+    return _keep(extracted, document)
+
+
+def _keep(extracted: ExtractedDocument, document: BatchDocument) -> BatchDocument:
+    lake = aws.lake()
     lake.write(
         layout.entry_text(document.entry_id, document.version), extracted.text.encode(), "text/plain; charset=utf-8"
     )
     lake.write_models(layout.entry_document(document.entry_id, document.version), [extracted])
     return document.model_copy(
-        update={"media_type": extracted.media_type, "title": extracted.title, "characters": len(extracted.text)}
+        update={
+            "media_type": extracted.media_type,
+            "processor": extracted.processor,
+            "title": extracted.title,
+            "characters": len(extracted.text),
+            "metadata": {**extracted.metadata, **document.metadata},
+        }
+    )
+
+
+def _expand(data: bytes, document: BatchDocument, archive_id: str) -> BatchDocument:
+    """Put the members of an archive file below ``incoming/``, where their own ingestion starts.
+
+    Done again, it puts the same bytes there again: they are duplicates of themselves.
+    """
+    store = aws.ObjectStore(settings().require("landing_bucket"))
+    count = 0
+    for member in extraction.expand(data, document.name):
+        store.write(f"{landing.INCOMING}{archive_id}/{document.name}/{member.name}", member.data)
+        count += 1
+    return document.model_copy(
+        update={"status": DocumentStatus.EXPANDED, "media_type": "application/zip", "members": count}
     )

@@ -153,9 +153,9 @@ def _end_job(batch: Batch, state: str) -> PublishResult:
     kind = JobKind.INGEST_DOCUMENT
     error = batch.error or _batch_error(batch)
     if error is None:
-        ended = jobs.complete(batch.job_id, kind, STATE, result_key="", documents=records, **progress)
+        ended = jobs.complete(batch.job_id, kind, STATE, result_key="", outcomes=records, **progress)
     else:
-        ended = jobs.fail(batch.job_id, kind, state, error, documents=records, **progress)
+        ended = jobs.fail(batch.job_id, kind, state, error, outcomes=records, **progress)
     told: dict[str, Any] = {"job_id": batch.job_id, "archive_id": batch.archive_id, **progress}
     told |= {"parent_job_id": batch.parent_job_id} | ({"error": error.model_dump(mode="json")} if error else {})
     aws.publish_event("Ingestion Failed" if error else "Ingestion Completed", told)

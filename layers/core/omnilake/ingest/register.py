@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omnilake import archives, aws, entries, jobs, layout
-from omnilake.errors import ArchiveNotFound, DocumentError, ObjectNotFound
+from omnilake.errors import ArchiveNotFound, DocumentError, JobNotFound, ObjectNotFound, TransientError
 from omnilake.ingest import contents, landing, stages
 from omnilake.models import (
     Archive,
@@ -13,6 +13,7 @@ from omnilake.models import (
     DocumentStatus,
     ErrorRecord,
     JobKind,
+    JobStatus,
     ObjectRef,
 )
 from omnilake.settings import settings
@@ -23,6 +24,7 @@ STATE = "Register Documents"
 def register_documents(job_id: str) -> stages.BatchResult:
     """Decide for each document of a batch: new, DUPLICATE, DELETED at its source, or FAILED with its reason."""
     manifest = aws.lake().read_model(layout.batch_manifest(job_id), BatchManifest)
+    _await_earlier_runs(job_id)
     kind, count = JobKind.INGEST_DOCUMENT, len(manifest.documents)
     if manifest.parent_job_id:  # the collection plans its batches and leaves their records to them
         arn = aws.execution_arn(settings().require("ingest_machine_arn"), job_id)
@@ -41,6 +43,21 @@ def register_documents(job_id: str) -> stages.BatchResult:
     stages.write(batch, stages.REGISTERED)
     live = sum(document.live for document in batch.documents)
     return stages.BatchResult(live=live, store_id=archive.store_id if isinstance(archive, Archive) else "")
+
+
+def _await_earlier_runs(job_id: str) -> None:
+    """A run after a redrive begins when what the runs before left behind is in order: it is about the same documents.
+
+    Raises:
+        TransientError: an earlier run's job is still open.
+    """
+    for earlier in layout.earlier_runs(job_id):
+        try:
+            job = jobs.get(earlier)
+        except JobNotFound:
+            continue  # it never began
+        if job.status not in {JobStatus.COMPLETED, JobStatus.FAILED}:
+            raise TransientError(f"The run {earlier} of this batch is not closed yet.")
 
 
 def _register(
@@ -106,7 +123,7 @@ def _claim(document: BatchDocument, content: contents.Content, archive_id: str, 
     )
     if content.deleted and not entries.versions(content.entry_id):
         return document.model_copy(update={"status": DocumentStatus.DELETED, "entry_id": "", "version": ""})
-    entries.register(
+    registered = entries.register(
         content.entry_id,
         content.version,
         archive_id=archive_id,
@@ -122,6 +139,9 @@ def _claim(document: BatchDocument, content: contents.Content, archive_id: str, 
         metadata=content.metadata,
         sha256=content.sha256,
     )
+    if not registered:
+        itself = f"{content.entry_id}/{content.version}"
+        return _duplicate(document.model_copy(update={"entry_id": "", "version": ""}), itself)
     if content.deleted:
         return document.model_copy(update={"status": DocumentStatus.DELETED})
     claim = entries.claim_content(
