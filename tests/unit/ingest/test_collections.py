@@ -120,7 +120,7 @@ class TestPlan:
             {"manifest": f"s3://{LANDING}/no-such-manifest.jsonl"},
         ],
     )
-    def test_what_cannot_be_read_is_refused(self, fields: dict[str, str]) -> None:
+    def test_what_cannot_be_read_is_refused(self, fields: dict[str, Any]) -> None:
         prepare(CollectionRequest(archive_id="docs", **fields), "collect-1")
         with pytest.raises(InvalidCollection):
             plan_collection("collect-1")
