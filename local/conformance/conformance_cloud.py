@@ -178,6 +178,10 @@ class Cloud:
         return self.server.client("events")
 
     @cached_property
+    def scheduler(self) -> Any:
+        return self.server.client("scheduler")
+
+    @cached_property
     def logs(self) -> Any:
         return self.server.client("logs")
 

@@ -39,7 +39,7 @@ def serve(settings: ServerSettings) -> None:
             raise SystemExit(f"port {settings.port} is already in use")
     functions = PythonFunctions(settings)
     functions.install()
-    sources = install_corrections(settings)
+    background = install_corrections(settings)
     machines = install_step_functions(settings)
     started = time.time()
 
@@ -55,10 +55,12 @@ def serve(settings: ServerSettings) -> None:
     def when_started() -> None:
         functions.prune_artifacts()
         machines.report_interrupted()
-        sources.start()
+        for each in background:
+            each.start()
 
     def before_saving() -> None:
-        sources.suspend()
+        for each in background:
+            each.suspend()
         machines.suspend()
         functions.runtime.suspend()
 

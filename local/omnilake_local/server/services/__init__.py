@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from omnilake_local.server.services.event_source_mappings import SqsEventSources
     from omnilake_local.server.settings import ServerSettings
 
 
-def install_corrections(settings: ServerSettings) -> SqsEventSources:
-    """Apply every correction; call once, before the server listens. Returns the poller of SQS queues."""
+class Background(Protocol):
+    """What works on its own: ``start`` it when the stored state is back, ``suspend`` it before the state is saved."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def suspend(self) -> None:
+        """Begin nothing more."""
+
+
+def install_corrections(settings: ServerSettings) -> list[Background]:
+    """Apply every correction; call once, before the server listens. Returns what the server starts and suspends."""
     from omnilake_local.server.services import (
         async_invocations,
         bounded_memory,
@@ -20,6 +29,7 @@ def install_corrections(settings: ServerSettings) -> SqsEventSources:
         metric_math_alarms,
         object_versions,
         policy_wildcards,
+        schedules,
         table_expiry,
     )
     from omnilake_local.server.services.event_source_mappings import SqsEventSources
@@ -35,4 +45,4 @@ def install_corrections(settings: ServerSettings) -> SqsEventSources:
     bounded_memory.install()
     sources = SqsEventSources(default_concurrency=settings.workers_per_function)
     sources.install()
-    return sources
+    return [sources, schedules.install()]
