@@ -16,6 +16,7 @@ from omnilake.errors import SourceError
 
 TYPES: dict[str, str] = {
     "backlog": "omnilake.connectors.backlog:BacklogConnector",
+    "discord": "omnilake.connectors.discord:DiscordConnector",
     "gitlab": "omnilake.connectors.gitlab:GitLabConnector",
     "slack": "omnilake.connectors.slack:SlackConnector",
     "website": "omnilake.connectors.website.connector:WebsiteConnector",
