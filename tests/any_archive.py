@@ -56,16 +56,19 @@ def raw_zip(entries: Iterable[tuple[bytes, bytes]], *, flags: int = 0, method: i
     return bytes(body + directory + end)
 
 
-def slack_export(days: dict[str, list[dict[str, Any]]], *, root: str = "", **lists: Any) -> bytes:
+def slack_export(days: dict[str, list[dict[str, Any]] | bytes], *, root: str = "", **lists: Any) -> bytes:
     """An export of a Slack workspace.
 
     Args:
-        days: path of each day file → its messages.
+        days: path of each day file → its messages, or its bytes.
         root: folder that all of it lies in, with its slash.
         lists: of users, channels, dms, groups …; users and channels are there in any case.
     """
     files = {"users": [], "channels": []} | lists
     return zip_of(
         *((f"{root}{name}.json", json.dumps(content).encode()) for name, content in files.items()),
-        *((root + name, json.dumps(messages).encode()) for name, messages in days.items()),
+        *(
+            (root + name, messages if isinstance(messages, bytes) else json.dumps(messages).encode())
+            for name, messages in days.items()
+        ),
     )

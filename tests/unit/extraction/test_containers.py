@@ -301,3 +301,12 @@ def test_an_export_of_many_days_is_no_bomb_and_json_that_is_no_export_stays_as_i
     assert members(slack_export({**days, "harbour/2026-03-05.json": [message("1772700000.000100", "Hi")]}))
     plain = zip_of(("users.json", b"[]"), ("notes/2026-03-05.json", b"[]"))
     assert members(plain) == {"users.json": b"[]", "notes/2026-03-05.json": b"[]"}
+
+
+def test_a_very_long_channel_becomes_several_conversations() -> None:
+    text = "tide " * 200_000
+    days = {"harbour/2026-03-05.json": [message(f"17727000{n:02}.000100", text) for n in range(20)]}
+    found = members(slack_export(days), ExtractionLimits(max_compression_ratio=10_000))
+    assert list(found) == ["harbour.json", "harbour 2.json", "harbour 3.json"]
+    counts = [len(json.loads(data)["messages"]) for data in found.values()]
+    assert counts == [9, 9, 2]

@@ -1,5 +1,6 @@
 """Exports of a Slack workspace: a ZIP of lists (``users.json``, ``channels.json`` …) and of one folder a channel with a
-JSON file for each day. Each channel becomes one conversation in the neutral shape, its days in order.
+JSON file for each day. Each channel becomes one conversation in the neutral shape, its days in order; one of more than
+8 MiB of text becomes several.
 
 A file that can't be read as what its name says is handed out as it is, so that it fails by itself and is not lost; its
 neighbours are read. https://slack.com/help/articles/220556107-How-to-read-Slack-data-exports
@@ -16,12 +17,14 @@ from typing import Any
 from omnilake.extraction import slack
 from omnilake.extraction.conversation import FORMAT, Conversation
 from omnilake.extraction.structure import normalise
+from omnilake.models import Message
 
 _USERS = ("users.json", "org_users.json")
 _CHANNELS = ("channels.json", "groups.json", "mpims.json", "dms.json")
 _OTHER_LISTS = frozenset(
     {"integration_logs.json", "canvases.json", "file_conversations.json", "huddle_transcripts.json", "lists.json"}
 )
+_PART_CHARACTERS = 8 * 1024 * 1024
 _DAY_FILE = re.compile(r"(?P<folder>[^/]+)/\d{4}-\d{2}-\d{2}\.json")
 
 
@@ -67,7 +70,8 @@ def layout(names: Sequence[str]) -> Layout | None:
 
 
 def members(export: Layout, read: Callable[[str], bytes]) -> Iterator[tuple[str, bytes]]:
-    """The conversations of an export as files: ``<folder>.json`` → JSON in the neutral shape.
+    """The conversations of an export as files, name → JSON in the neutral shape: ``<folder>.json``, then ``<folder>
+    2.json``.
 
     A channel in which nobody said anything yields none.
 
@@ -101,13 +105,28 @@ def members(export: Layout, read: Callable[[str], bytes]) -> Iterator[tuple[str,
                 read_days.append(content)
             elif content != []:
                 yield name, read(name)
-        said = slack.messages(read_days, names)
-        if said:
-            about = channels.get(folder, {})
+        about = channels.get(folder, {})
+        for number, part in enumerate(_parts(slack.messages(read_days, names)), start=1):
             conversation = Conversation(
-                format=FORMAT, title=_title(folder, about, users), metadata=_metadata(folder, about), messages=said
+                format=FORMAT, title=_title(folder, about, users), metadata=_metadata(folder, about), messages=part
             )
-            yield f"{export.root}{folder}.json", conversation.model_dump_json(exclude_defaults=True).encode()
+            name = f"{export.root}{folder}.json" if number == 1 else f"{export.root}{folder} {number}.json"
+            yield name, conversation.model_dump_json(exclude_defaults=True).encode()
+
+
+def _parts(messages: list[Message]) -> Iterator[list[Message]]:
+    """Messages of a channel in parts. As long as nobody changes what was said, only the last part of a channel is
+    another one in its next export."""
+    part: list[Message] = []
+    size = 0
+    for message in messages:
+        if size > _PART_CHARACTERS:
+            yield part
+            part, size = [], 0
+        part.append(message)
+        size += len(message.text)
+    if part:
+        yield part
 
 
 def _ends(name: str, list_name: str) -> bool:
