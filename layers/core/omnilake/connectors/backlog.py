@@ -207,7 +207,7 @@ class BacklogConnector:
         ids = [_whole(each, "id") for each in told]
         page = Page()
         before = position.get("last", [])
-        if offset and told and not set(before) & set(ids):
+        if offset and not set(before) & set(ids):
             # More issues than the overlap were deleted meanwhile: go back until a known one is seen again.
             return Page(
                 position={**position, "offset": max(0, offset - _ISSUES), "last": [] if offset < _MOST else before}
