@@ -25,12 +25,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from omnilake import aws, entries, jobs, layout
+from omnilake import aws, entries, jobs, layout, sources
 from omnilake.answering.parts import COMPOSED, ComposedClaims
 from omnilake.client.deployment import Deployment, Upload
 from omnilake.clock import now
+from omnilake.connectors.protocol import Stream
 from omnilake.ingest import landing
-from omnilake.models import BatchManifest, DocumentStatus, JobKind, ObjectRef
+from omnilake.models import BatchManifest, DocumentStatus, JobKind, ObjectRef, Source, StreamCursor
+from omnilake.syncing.parts import Advance, Advances, Counts, PlannedStream, Progress, SyncPlan
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ROOT / "events" / "documents"
@@ -246,9 +248,9 @@ def _forget(archive_id: str, name: str) -> None:
         aws.table("entries_table").delete({"entry_id": entry_id, "version": item["version"]})
 
 
-def _open_job(job_id: str, kind: JobKind, archive_id: str) -> None:
+def _open_job(job_id: str, kind: JobKind, archive_id: str, source_id: str = "") -> None:
     aws.table("jobs_table").delete({"job_id": job_id})
-    jobs.create(job_id, kind, archive_id)
+    jobs.create(job_id, kind, archive_id, source_id=source_id)
     jobs.enter(job_id, kind, "Seeded")
 
 
@@ -460,6 +462,46 @@ def _misquote(job_id: str) -> None:
     aws.lake().write_model(key, composed.model_copy(update={"claims": claims}))
 
 
+# --- syncs --------------------------------------------------------------------------------------------------------
+
+_STARTED = "2026-06-01T06:00:00.000Z"
+
+
+def seed_syncs() -> None:
+    """Sources of a server that is not there, and syncs of them as far as the states before have brought them."""
+    for name in ("delete", "start", "plan", "fetch", "no-secret", "prepare", "advance", "failure"):
+        config = {"base_url": "https://gitlab.example", "project": f"sample/{name}"}
+        secret_name = "omnilake/sources/none" if name == "no-secret" else ""
+        source = sources.put(HARBOUR, "gitlab", config, secret_name=secret_name, schedule="")
+        job_id = "sample-sync-running" if name == "start" else f"sample-sync-{name}"
+        _open_job(job_id, JobKind.SYNC_SOURCE, HARBOUR, source_id=source.source_id)
+        sources.release(source.source_id, source.active_job_id)
+        if name != "delete":
+            sources.claim(source.source_id, job_id)
+        _plan(job_id, source)
+
+
+def _plan(job_id: str, source: Source) -> None:
+    """A sync of one stream; all but one have read it to its end."""
+    stream = PlannedStream(stream=Stream(name="issues"), began_with="")
+    plan = SyncPlan(
+        job_id=job_id,
+        source_id=source.source_id,
+        archive_id=HARBOUR,
+        source_type=source.source_type,
+        started_at=_STARTED,
+        streams=[stream],
+    )
+    cursor = {"after": _STARTED, "syncs": 1}
+    progress = Progress(stream=1, ended=[0], cursors={0: cursor}, counts=Counts(pages=1))
+    moved = StreamCursor(source_id=source.source_id, stream="issues", cursor=cursor, job_id=job_id, updated_at=_STARTED)
+    _delete_objects(f"batches/{job_id}/")
+    aws.lake().write_model(layout.sync_part(job_id, "plan"), plan)
+    aws.lake().write_model(layout.sync_part(job_id, "advances"), Advances(advances=[Advance(cursor=moved)]))
+    if not job_id.endswith("no-secret"):
+        aws.lake().write_model(layout.sync_part(job_id, "progress"), progress)
+
+
 # --- all of it ----------------------------------------------------------------------------------------------------
 
 
@@ -486,6 +528,7 @@ def seed(stack_name: str) -> None:
         ]
     )
     _concurrently([answers.lighthouses, answers.harbour, answers.unanswered, answers.requests, answers.submitted])
+    seed_syncs()
     settle(deployment, zone.arrivals, since)
 
 

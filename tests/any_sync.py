@@ -66,7 +66,7 @@ class Lake:
             if stream.gone:
                 taken, page = reader.take_all_as_gone(), None
             else:
-                page = connector.fetch(stream, position, known)
+                page = connector.fetch(stream, position, reader.known)
                 taken = reader.take(page)
                 self.pages += 1
             seen += taken.seen
@@ -83,7 +83,6 @@ class Lake:
         self.cursors[stream.name] = cursor
         if stream.gone:
             self.cursors.pop(stream.name)
-            self.known.pop(stream.name)
 
 
 def _through_json(stream: Stream) -> Stream:

@@ -21,7 +21,7 @@ HOME = ROOT / ".omnilake"
 LINT = HOME / "venvs" / "lint" / "bin"
 ASL_VALIDATOR = "asl-validator@4.0.0"
 TYPED = ("layers/core/omnilake", "local/omnilake_local", "scripts", "benchmarks")
-HANDLERS = ("ingest_document", "answer_request", "compact_evidence", "archives", "jobs")
+HANDLERS = ("ingest_document", "answer_request", "compact_evidence", "sync_source", "archives", "sources", "jobs")
 
 
 def main() -> int:

@@ -21,7 +21,13 @@ from layer_builder import packages  # noqa: E402
 from layer_builder.targets import Target  # noqa: E402
 from packaging_types import RunInLayers  # noqa: E402
 
-LOGICAL_IDS = {"core": "CoreLayer", "documents": "DocumentsLayer", "vector": "VectorLayer", "models": "ModelsLayer"}
+LOGICAL_IDS = {
+    "core": "CoreLayer",
+    "documents": "DocumentsLayer",
+    "connectors": "ConnectorsLayer",
+    "vector": "VectorLayer",
+    "models": "ModelsLayer",
+}
 
 
 @pytest.fixture(scope="session")

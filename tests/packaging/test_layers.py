@@ -156,7 +156,7 @@ def test_minilm_layer_carries_the_licence_of_the_model(layers: dict[str, Path]) 
     assert "all-MiniLM-L6-v2" in (package / "NOTICE").read_text()
 
 
-@pytest.mark.parametrize("name", ["core", "documents", "vector", "models"])
+@pytest.mark.parametrize("name", ["core", "documents", "connectors", "vector", "models"])
 def test_layers_have_bytecode_that_needs_no_time_stamp(layers: dict[str, Path], name: str) -> None:
     compiled = list((layers[name] / "python").rglob("*.pyc"))
     assert len(compiled) > 10
@@ -166,7 +166,7 @@ def test_layers_have_bytecode_that_needs_no_time_stamp(layers: dict[str, Path], 
         assert f"cpython-{sys.version_info.major}{sys.version_info.minor}" in path.name
 
 
-@pytest.mark.parametrize("name", ["core", "documents", "vector", "models"])
+@pytest.mark.parametrize("name", ["core", "documents", "connectors", "vector", "models"])
 def test_licences_travel_with_the_packages(layers: dict[str, Path], name: str) -> None:
     for metadata in (layers[name] / "python").glob("*.dist-info/METADATA"):
         declared = [

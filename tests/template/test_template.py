@@ -142,13 +142,20 @@ def test_should_send_failed_asynchronous_invocations_to_a_dead_letter_queue(reso
         for _, permission in of_type(resources, "AWS::Lambda::Permission")
         if permission["Principal"] in {"events.amazonaws.com", "sns.amazonaws.com", "s3.amazonaws.com"}
     }
+    permitted |= {  # EventBridge Scheduler invokes by a role
+        target_of(statement["Resource"])
+        for _, role in of_type(resources, "AWS::IAM::Role")
+        if "scheduler.amazonaws.com" in json.dumps(role["AssumeRolePolicyDocument"])
+        for statement in statements(role)
+        if statement["Action"] == "lambda:InvokeFunction"
+    }
     caught = {
         target_of(config["FunctionName"])
         for _, config in of_type(resources, "AWS::Lambda::EventInvokeConfig")
         if config["DestinationConfig"]["OnFailure"]["Destination"]
     }
     assert permitted == caught
-    assert caught == {"CloseJobFunction"}
+    assert caught == {"CloseJobFunction", "StartSyncFunction"}
 
 
 def test_should_keep_buckets_private_encrypted_and_versioned(resources: Resources) -> None:

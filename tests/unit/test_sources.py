@@ -100,9 +100,6 @@ def test_should_keep_cursors_of_streams_apart_and_numbers_whole() -> None:
         "channel/A": {"at": 1.25, "n": 3},
         "channel/B": None,
     }
-    assert sources.forget("s1", "channel/A", "job-2", "job-1")
-    assert not sources.forget("s1", "channel/B", "job-3", "job-2")
-    assert [each.stream for each in sources.cursors("s1")] == ["channel/B"]
 
 
 def test_should_not_forget_a_source_that_syncs() -> None:

@@ -11,12 +11,6 @@ from omnilake import aws
 from omnilake.errors import TransientError
 
 
-def arn_of(machine_arn: str, name: str) -> str:
-    """ARN that an execution of a machine, named by its own ARN or that of an alias, has."""
-    prefix, _, rest = machine_arn.partition(":stateMachine:")
-    return f"{prefix}:execution:{rest.split(':')[0]}:{name}"
-
-
 def start_once(machine_arn: str, name: str, event: dict[str, Any]) -> bool:
     """Start an execution unless one of that name was ever started.
 

@@ -183,13 +183,17 @@ def release(source_id: str, job_id: str, error: ErrorRecord | None = None) -> bo
 
 def cursors(source_id: str) -> list[StreamCursor]:
     """Cursors of all streams of a source, by name."""
-    items = _table().query(
-        KeyConditionExpression="source_id = :source_id AND begins_with(#item, :stream)",
-        ExpressionAttributeNames={"#item": "item"},
-        ExpressionAttributeValues={":source_id": source_id, ":stream": _STREAM},
-        ConsistentRead=True,
-    )
-    return [cursor_from_item(item) for item in items]
+    return [cursor_from_item(item) for item in _table().query(**cursors_query(source_id))]
+
+
+def cursors_query(source_id: str) -> dict[str, Any]:
+    """The query for the cursors of a source."""
+    return {
+        "KeyConditionExpression": "source_id = :source_id AND begins_with(#item, :stream)",
+        "ExpressionAttributeNames": {"#item": "item"},
+        "ExpressionAttributeValues": {":source_id": source_id, ":stream": _STREAM},
+        "ConsistentRead": True,
+    }
 
 
 def advance(cursor: StreamCursor, began_with: str) -> bool:
@@ -206,15 +210,6 @@ def advance(cursor: StreamCursor, began_with: str) -> bool:
     item = cursor.model_dump(mode="json") | {"cursor": json.dumps(cursor.cursor)}
     item["item"] = _STREAM + item.pop("stream")
     return _table().put(item, condition=f"{unmoved} OR job_id = :job_id", values=values)
-
-
-def forget(source_id: str, stream: str, job_id: str, began_with: str) -> bool:
-    """Drop the cursor of a stream that is gone; False when another sync has moved it since."""
-    return _table().delete(
-        _key(source_id, _STREAM + stream),
-        condition="attribute_not_exists(job_id) OR job_id = :began_with OR job_id = :job_id",
-        values={":began_with": began_with, ":job_id": job_id},
-    )
 
 
 def from_item(item: dict[str, Any]) -> Source:
@@ -246,6 +241,11 @@ def _check_schedule(schedule: str) -> None:
             "The schedule is no expression of EventBridge Scheduler.",
             action='Use for instance "rate(6 hours)" or "cron(0 3 * * ? *)", or leave it empty for none.',
         )
+
+
+def definition_key(source_id: str) -> dict[str, Any]:
+    """Key of a source's definition."""
+    return _key(source_id)
 
 
 def _key(source_id: str, item: str = _DEFINITION) -> dict[str, Any]:

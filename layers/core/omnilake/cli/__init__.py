@@ -18,6 +18,7 @@ from omnilake.cli.collection import collection
 from omnilake.cli.demo import demo
 from omnilake.cli.jobs import jobs
 from omnilake.cli.local import local
+from omnilake.cli.source import source
 from omnilake.cli.upload import upload
 from omnilake.errors import OmniLakeError
 
@@ -37,7 +38,7 @@ def cli(context: click.Context, stack: str, embedded: bool | None) -> None:
         os.environ.update(connect().env)
 
 
-for command in (archive, upload, collection, ask, jobs, demo, local):
+for command in (archive, source, upload, collection, ask, jobs, demo, local):
     cli.add_command(command)
 
 

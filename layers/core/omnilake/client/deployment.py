@@ -15,12 +15,25 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from omnilake import aws, jobs, layout
-from omnilake.errors import JobNotFound, OmniLakeError, StageFailed, by_name
+from omnilake import aws, jobs, layout, sources
+from omnilake.connectors.protocol import Problem
+from omnilake.errors import JobNotFound, OmniLakeError, SourceNotFound, StageFailed, by_name
 from omnilake.ingest import landing, stages
 from omnilake.ingest.collections import FailedItem
-from omnilake.models import Answer, Archive, Batch, DocumentStatus, Job, JobKind, JobStatus
+from omnilake.models import (
+    Answer,
+    Archive,
+    Batch,
+    DocumentStatus,
+    Job,
+    JobKind,
+    JobStatus,
+    Source,
+    StreamCursor,
+)
 from omnilake.settings import Settings
+from omnilake.syncing.parts import Manifest
+from omnilake.syncing.starting import SyncStart
 
 _POLL_SECONDS = (0.05, 0.5)
 _ENDED = (JobStatus.COMPLETED, JobStatus.FAILED)
@@ -180,6 +193,80 @@ class Deployment:
                 raise TimeoutError(f"{len(wanted) - len(outcomes)} documents have no outcome after {timeout_s:.0f} s.")
             time.sleep(_POLL_SECONDS[1])
 
+    def put_source(
+        self,
+        archive_id: str,
+        source_type: str,
+        config: dict[str, Any],
+        secret_name: str = "",
+        schedule: str = sources.DEFAULT_SCHEDULE,
+    ) -> Source:
+        """Define a source of an archive, or change one of the same identity.
+
+        Args:
+            archive_id: where its content goes.
+            source_type: slack, gitlab, …
+            config: of that type (docs/connectors.md).
+            secret_name: of AWS Secrets Manager; empty: it needs none.
+            schedule: an expression of EventBridge Scheduler; empty: only on demand.
+
+        Raises:
+            SourceError, ArchiveNotFound: as their codes say.
+        """
+        event = {
+            "archive_id": archive_id,
+            "source_type": source_type,
+            "config": config,
+            "secret_name": secret_name,
+            "schedule": schedule,
+        }
+        return Source.model_validate(self._invoke("PutSourceFunction", event))
+
+    def sources(self, archive_id: str = "") -> Iterator[Source]:
+        """All sources, or those of an archive."""
+        items = aws.Table(self.outputs["SourcesTable"]).query(**sources.listing_query(archive_id))
+        return map(sources.from_item, items)
+
+    def source(self, source_id: str) -> Source:
+        """One source. Raises ``SourceNotFound``."""
+        item = aws.Table(self.outputs["SourcesTable"]).get(sources.definition_key(source_id))
+        if item is None:
+            raise SourceNotFound(f"There is no source {source_id!r}.")
+        return sources.from_item(item)
+
+    def cursors(self, source_id: str) -> Iterator[StreamCursor]:
+        """How far the streams of a source are ingested."""
+        items = aws.Table(self.outputs["SourcesTable"]).query(**sources.cursors_query(source_id))
+        return map(sources.cursor_from_item, items)
+
+    def sync(self, source_id: str, full: bool = False) -> SyncStart:
+        """Start a sync of a source now; nothing happens while one runs.
+
+        Args:
+            source_id: the source.
+            full: read it from its beginning.
+
+        Raises:
+            SourceNotFound: there is none of that id.
+        """
+        event = {"source_id": source_id, "full": full}
+        return SyncStart.model_validate(self._invoke("StartSyncFunction", event))
+
+    def sync_problems(self, job: Job) -> Iterator[Problem]:
+        """What a completed sync left out, with reasons."""
+        lake = aws.ObjectStore(self.outputs["LakeBucket"])
+        manifest = lake.read_model(job.result_key, Manifest)
+        return lake.iterate_models(manifest.problems_key, Problem) if manifest.problems_key else iter(())
+
+    def delete_source(self, source_id: str) -> None:
+        """Forget a source, its schedule and its cursors; what was ingested of it stays.
+
+        Raises:
+            SourceNotFound: there is none of that id.
+            SourceError: a sync of it runs.
+        """
+        self._invoke("DeleteSourceFunction", {"source_id": source_id})
+
     def submit(self, archive_id: str, question: str, **options: Any) -> str:
         """Ask a question; returns the job id at once. ``options`` are the fields of ``InformationRequest``."""
         request = {"archive_id": archive_id, "question": question, **options}
@@ -236,6 +323,7 @@ class Deployment:
             "registrations_table": "RegistrationsTable",
             "stores_table": "StoresTable",
             "jobs_table": "JobsTable",
+            "sources_table": "SourcesTable",
             "event_bus": "EventBus",
         }
         return Settings.model_validate({name: self.outputs[output] for name, output in names.items()} | values)

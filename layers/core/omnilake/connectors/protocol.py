@@ -181,6 +181,7 @@ class Known(Model):
     updated_at: str = ""
     effective_on: str = ""
     validator: str = ""  # of the connector's choice: an ETag, a revision
+    deleted: bool = False  # it was known once; connectors are not told of these
 
 
 class Problem(Model):

@@ -17,6 +17,7 @@ from omnilake.connectors.protocol import MAX_POSITION_BYTES, Connector, Known, P
 from omnilake.errors import StageFailed
 from omnilake.models import JobKind, Model, Record
 from omnilake.settings import settings
+from omnilake.syncing.known import live
 from omnilake.syncing.parts import (
     BatchFile,
     Counts,
@@ -56,7 +57,7 @@ class StreamReader:
         stream: its index in the plan.
         source_type: of the records.
         started_at: of the sync, ISO 8601: no version that it writes is older than one that is known.
-        known: records by id, as an earlier sync left them.
+        known: records by id, as an earlier sync left them, deleted ones too.
         seen: what this sync has seen of the stream so far.
     """
 
@@ -68,7 +69,8 @@ class StreamReader:
         known: Mapping[str, Known],
         seen: Iterable[Seen] = (),
     ) -> None:
-        self.known = known
+        self.known = live(known)
+        self._known = known
         self._stream = stream
         self._source_type = source_type
         self._started_at = started_at
@@ -104,13 +106,14 @@ class StreamReader:
             self._note_presence(record_id, taken)
             return
         before = self._seen.get(record_id)
-        prior = before.known if before is not None else self.known.get(record_id)
+        prior = before.known if before is not None else self._known.get(record_id)
         if record.deleted:
             if before is None or not before.deleted:
                 self._write(record, moment, prior, "", "", taken)
             return
         digest = record.content_hash[:_HASH_DIGITS]
-        if prior is not None and prior.content_hash == digest and not (before is not None and before.deleted):
+        is_gone = before.deleted if before is not None else record_id not in self.known
+        if prior is not None and prior.content_hash == digest and not is_gone:
             if before is None:
                 taken.unchanged += 1
             unchanged = prior.model_copy(update={"validator": validator or prior.validator})
@@ -128,12 +131,14 @@ class StreamReader:
             began = _moment(self._started_at) or earlier
             moment = max(began, earlier + timedelta(milliseconds=1))
         written = record.model_copy(update={"updated_at": timestamp(moment)})
+        if record.deleted and prior is not None:  # versions are ordered by it first
+            written = written.model_copy(update={"effective_on": prior.effective_on})
         taken.append(written)
         known = Known(
             record_id=record.record_id,
             content_hash=digest,
             updated_at=written.updated_at,
-            effective_on=record.effective_on,
+            effective_on=written.effective_on,
             validator=validator,
         )
         self._note(Seen(stream=self._stream, known=known, deleted=record.deleted, written=True), taken)

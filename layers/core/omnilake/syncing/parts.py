@@ -88,7 +88,6 @@ class Advance(Model):
     """A cursor to move once the records of the sync are ingested."""
 
     cursor: StreamCursor
-    gone: bool = False  # the stream: its cursor is dropped
     leftovers: list[str] = Field(default=[])  # lake keys of what was known before, not read any more then
 
 

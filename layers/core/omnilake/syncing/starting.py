@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from omnilake import executions, jobs, sources
+from omnilake import aws, executions, jobs, sources
 from omnilake.clock import now
 from omnilake.errors import JobNotFound
 from omnilake.models import JobKind, JobStatus, Model, Source
@@ -61,7 +61,7 @@ def _start(source: Source, job_id: str, full: bool) -> None:
         job_id,
         JobKind.SYNC_SOURCE,
         source.archive_id,
-        executions.arn_of(machine, job_id),
+        aws.execution_arn(machine, job_id),
         source_id=source.source_id,
     )
     executions.start_once(machine, job_id, {"job_id": job_id, "source_id": source.source_id, "full": full})
