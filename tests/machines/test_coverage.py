@@ -10,6 +10,7 @@ from embedded_cloud import ROOT, Cloud, entered
 
 MACHINES = {
     "ingest_document": "IngestDocumentMachine",
+    "ingest_collection": "IngestCollectionMachine",
     "answer_request": "AnswerRequestMachine",
     "compact_evidence": "CompactEvidenceMachine",
 }
@@ -18,7 +19,8 @@ MACHINES = {
 def _states(scope: dict[str, Any]) -> Iterator[str]:
     for name, state in scope["States"].items():
         yield name
-        if "ItemProcessor" in state:
+        # The embedded cloud keeps no history of a Distributed Map's children; what they did shows in their outcomes.
+        if state.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode") == "INLINE":
             yield from _states(state["ItemProcessor"])
 
 

@@ -78,7 +78,8 @@ class Content:
 
 def name_of(ref: ObjectRef) -> str:
     """The document's name as far as its reference tells it."""
-    return ref.name or landing.path_of(ref.key) or ref.key
+    name = ref.name or landing.path_of(ref.key) or ref.key
+    return name if ref.line is None else f"{name}, line {ref.line + 1}"
 
 
 def of_object(ref: ObjectRef, archive_id: str, head: dict[str, Any]) -> Content:
