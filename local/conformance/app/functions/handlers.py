@@ -61,6 +61,16 @@ def fail(event: Any, context: Any) -> None:
     inner()
 
 
+def note(event: Any, context: Any) -> dict[str, Any]:
+    """Note in the table that ``number`` of ``run`` was begun, sleep for ``seconds``, then note its end."""
+    table = boto3.client("dynamodb")
+    key = {"pk": {"S": f"noted#{event['run']}"}, "sk": {"S": f"{event['number']:04}#{context.aws_request_id}"}}
+    table.put_item(TableName=os.environ["TABLE"], Item={**key, "ended": {"BOOL": False}})
+    time.sleep(event.get("seconds", 0))
+    table.put_item(TableName=os.environ["TABLE"], Item={**key, "ended": {"BOOL": True}})
+    return {"number": event["number"], "pid": os.getpid()}
+
+
 def sleep(event: Any, context: Any) -> dict[str, Any]:
     """Sleep for ``seconds``."""
     time.sleep(event["seconds"])

@@ -98,13 +98,20 @@ class FunctionRuntime:
         self._thread.join(timeout=5)
 
     def usage(self) -> list[dict[str, Any]]:
-        """One record a function: name, memory sizes in MB, counters, and its workers' process ids."""
+        """One record a function: name, memory sizes in MB, counters, and the process ids of its living workers.
+
+        ``busy_pids`` are those of ``worker_pids`` that start or run an invocation at this moment.
+        """
 
         async def collect() -> list[dict[str, Any]]:
-            workers: dict[str, list[int | None]] = {}
+            workers: dict[str, list[int]] = {}
+            busy: dict[str, list[int]] = {}
             for pool in self._pools.values():
                 for worker in [*pool.idle, *pool.busy]:
-                    workers.setdefault(worker.version.name, []).append(worker.process_id)
+                    if worker.process_id is not None and worker.usable:
+                        workers.setdefault(worker.version.name, []).append(worker.process_id)
+                        if worker in pool.busy:
+                            busy.setdefault(worker.version.name, []).append(worker.process_id)
             return [
                 {
                     "function": name,
@@ -114,8 +121,10 @@ class FunctionRuntime:
                     "cold_starts": usage.cold_starts,
                     "workers": len(workers.get(name, [])),
                     "worker_pids": workers.get(name, []),
+                    "busy_pids": busy.get(name, []),
                 }
-                for name, usage in sorted(self._usage.items())
+                for name in sorted({*self._usage, *workers})
+                for usage in [self._usage.get(name) or FunctionUsage()]
             ]
 
         return self._submit(collect)
@@ -143,9 +152,11 @@ class FunctionRuntime:
             self._count(version, outcome)
             return outcome
         finally:
-            if worker is not None:
-                await self._give_back(key, pool, worker)
-            self._end_turn(pool)
+            try:
+                if worker is not None:
+                    await self._give_back(key, pool, worker)
+            finally:
+                self._end_turn(pool)
 
     async def _take_turn(self, pool: _FunctionPool) -> None:
         if pool.taken < self._limit and not pool.waiting:
@@ -184,7 +195,12 @@ class FunctionRuntime:
             log_stream=_log_stream(version),
         )
         pool.busy.add(worker)
-        return worker, await worker.start()
+        try:
+            return worker, await worker.start()
+        except BaseException:
+            pool.busy.discard(worker)
+            await worker.stop()
+            raise
 
     async def _give_back(self, key: str, pool: _FunctionPool, worker: Worker) -> None:
         pool.busy.discard(worker)

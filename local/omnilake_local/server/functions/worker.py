@@ -101,7 +101,17 @@ class Worker:
     @property
     def usable(self) -> bool:
         """Whether the process runs and can take another invocation."""
-        return self._exit is not None and not self._exit.done()
+        return self._exit is not None and not self._exit.done() and not self._has_just_ended()
+
+    def _has_just_ended(self) -> bool:
+        """Whether the process has ended though the event loop has not been told yet, as after a kill."""
+        if self._process is None or not hasattr(os, "waitid"):  # macOS has it from Python 3.13 on
+            return False
+        try:
+            # WNOWAIT leaves the exit code to the event loop
+            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
 
     async def start(self) -> float:
         """Start the process and wait until it asks for work or ends; returns the milliseconds it took."""
@@ -165,7 +175,7 @@ class Worker:
             self._measure_memory()
             if not self._exit.done():
                 # the group is the worker's own, so this reaches a handler's subprocesses too
-                with contextlib.suppress(ProcessLookupError):
+                with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS denies to signal the dead
                     os.killpg(self._process.pid, signal.SIGKILL)
             await self._exit
         self._read_output()
