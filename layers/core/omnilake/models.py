@@ -254,6 +254,7 @@ class BatchDocument(Model):
     duplicate_of: str = ""  # "<entry_id>/<version>"
     media_type: str = ""
     processor: Processor = Processor.PROSE
+    chunking: ChunkingConfig | None = None  # in place of the archive's, when the rule that chose the processor has one
     title: str = ""
     characters: int = 0
     chunks: int = 0
@@ -325,8 +326,9 @@ class Chunk(Model):
     ordinal: int
     start: int
     end: int
-    tokens: int  # of the embedding model's tokenizer, without special tokens
+    tokens: int  # of the text alone, by the embedding model's tokenizer, without special tokens
     text: str
+    context: str = ""  # embedded and indexed with the text, never quoted (``embedding.passages``)
     title: str = ""
     source: str = ""
     section: str = ""

@@ -40,8 +40,8 @@ def test_full_text_search_finds_words_before_and_after_they_are_indexed(filled: 
     assert hit.scores.vector is None
 
 
-def test_words_of_the_title_count(store: Store) -> None:
-    chunks = [chunk.model_copy(update={"title": f"Chapter {chunk.ordinal}"}) for chunk in any_chunks("e1", count=3)]
+def test_words_of_the_context_count(store: Store) -> None:
+    chunks = [chunk.model_copy(update={"context": f"Chapter {chunk.ordinal}"}) for chunk in any_chunks("e1", count=3)]
     commit(store, [rows(chunks, vectors_for(chunks))])
     assert search_full_text(store, "chapter 2", 3)[0].chunk == chunks[2]
 

@@ -27,7 +27,7 @@ def chunk_text(job_id: str) -> stages.BatchResult:
             documents.append(document)
             continue
         try:
-            chunks = _chunks(document, archive.chunking, provider)
+            chunks = _chunks(document, document.chunking or archive.chunking, provider)
             if total + len(chunks) > MAX_CHUNKS:
                 raise TooManyChunks(f"The document has {len(chunks):,} chunks; a batch may have {MAX_CHUNKS:,}.")
         except DocumentError as error:

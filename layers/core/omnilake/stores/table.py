@@ -11,7 +11,7 @@ import pyarrow as pa
 from lancedb.index import FTS
 from lancedb.table import Table
 
-from omnilake.embedding.passages import heading
+from omnilake.embedding.passages import indexed_text
 from omnilake.models import Chunk, Store
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KEY = "chunk_id"
 VECTOR = "vector"
 INDEXED_TEXT = "indexed_text"
-"""Column of the full-text index: heading and text of a chunk, as they are embedded."""
+"""Column of the full-text index: context and text of a chunk, as they are embedded."""
 
 INDEXED_TEXT_INDEX = f"{INDEXED_TEXT}_idx"
 
@@ -47,6 +47,7 @@ _CHUNK_FIELDS = [
     pa.field("end", pa.int64(), nullable=False),
     pa.field("tokens", pa.int32(), nullable=False),
     pa.field("text", pa.string(), nullable=False),
+    pa.field("context", pa.string(), nullable=False),
     pa.field("title", pa.string(), nullable=False),
     pa.field("source", pa.string(), nullable=False),
     pa.field("section", pa.string(), nullable=False),
@@ -83,7 +84,7 @@ def rows(chunks: Sequence[Chunk], vectors: Vectors) -> pa.Table:
     columns = {
         name: pa.array([getattr(chunk, name) for chunk in chunks], fields.field(name).type) for name in CHUNK_COLUMNS
     }
-    columns[INDEXED_TEXT] = pa.array([f"{heading(chunk)}\n{chunk.text}" for chunk in chunks], pa.string())
+    columns[INDEXED_TEXT] = pa.array([indexed_text(chunk) for chunk in chunks], pa.string())
     columns[VECTOR] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1), pa.float32()), vectors.shape[1])
     return pa.table(columns, schema=fields)
 
