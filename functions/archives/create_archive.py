@@ -18,8 +18,12 @@ class CreateArchiveEvent(BaseModel):
     archive_id: str
     description: str = ""
     chunking: dict[str, Any] = {}
+    rules: list[dict[str, Any]] = []
+    retain_latest_originals_only: bool = True
+    tag_hints: list[str] = []
+    insights_schema: dict[str, Any] | None = None
 
 
 @state_handler(CreateArchiveEvent, state="Create Archive")
 def handler(event: CreateArchiveEvent) -> Archive:
-    return create_archive(event.archive_id, event.description, event.chunking)
+    return create_archive(**event.model_dump())

@@ -7,6 +7,7 @@ that loses takes its own away.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -15,40 +16,60 @@ from pydantic import Field, ValidationError
 from omnilake import aws, embedding, layout
 from omnilake.clock import now
 from omnilake.errors import ArchiveExists, ArchiveNotFound, InvalidArchive, StageFailed
-from omnilake.models import Archive, ArchiveId, ChunkingConfig, Model, Store
+from omnilake.models import Archive, ArchiveId, ChunkingConfig, EmbeddingSpace, Model, ProcessingRule, Store
 from omnilake.settings import settings
 
 BY_ARCHIVE = "by_archive"
 """Index of the stores table: partition ``archive_id``, sort ``store_id``."""
 
 HEADROOM_TOKENS = 16
-"""What chunks must leave free of the embedding model's window, for the heading that is embedded with them."""
+"""What chunks must leave free of the embedding model's window, for the contextual header that is embedded with them."""
+
+MAX_DEFINITION_BYTES = 128 * 1024
+"""Longest definition as JSON; a DynamoDB item holds 400 KB."""
 
 
-class _Definition(Model):
-    """What the creator of an archive decides."""
+class ArchiveDefinition(Model):
+    """What the creator of an archive decides; see :class:`~omnilake.models.Archive`."""
 
     archive_id: ArchiveId
     description: str = Field(default="", max_length=1_000)
     chunking: ChunkingConfig = ChunkingConfig()
+    rules: list[ProcessingRule] = Field(default=[], max_length=100)
+    retain_latest_originals_only: bool = True
+    tag_hints: list[str] = Field(default=[], max_length=200)
+    insights_schema: dict[str, Any] | None = None
+
+
+_COMPARED = {"description", "chunking", "rules", "retain_latest_originals_only", "tag_hints", "insights_schema"}
 
 
 def create_archive(
-    archive_id: str, description: str = "", chunking: ChunkingConfig | dict[str, Any] | None = None
+    archive_id: str,
+    description: str = "",
+    chunking: ChunkingConfig | dict[str, Any] | None = None,
+    **definition: Any,
 ) -> Archive:
-    """Create an archive in the default embedding space, with one empty store; needs the vector layer.
+    """Create an archive with one empty store; needs the vector layer.
 
     The same call again gives the same archive.
 
+    Args:
+        archive_id: lower-case letters, digits, ``-`` and ``_``; 3 to 63 of them.
+        description: for people.
+        chunking: how its text is cut. Sizes that are not given are lowered to what the embedding model reads.
+        definition: the further fields of :class:`ArchiveDefinition`.
+
     Raises:
-        InvalidArchive: the id, the description or the chunking does not fit.
-        ArchiveExists: there is one of that id with another description or chunking.
+        InvalidArchive: a field does not fit, or sizes do not fit one another or the embedding model.
+        ArchiveExists: there is one of that id with another definition.
     """
-    space = embedding.default_space()
-    wanted = _defined(archive_id, description, chunking, embedding.max_passage_tokens(space))
-    existing = _find(archive_id)
+    wanted = _defined({"archive_id": archive_id, "description": description, "chunking": chunking or {}} | definition)
+    existing = _find(wanted.archive_id)
+    space = _space(existing)
+    wanted = _fitted(wanted, embedding.max_passage_tokens(space))
     if existing is not None:
-        return _same(existing, wanted)
+        return _same(existing, wanted, space)
 
     from omnilake.stores.table import create_store, drop_store
 
@@ -59,19 +80,18 @@ def create_archive(
     )
     archive = Archive(
         archive_id=archive_id,
-        description=wanted.description,
-        chunking=wanted.chunking,
         space=space,
         store_id=store.store_id,
         created_at=created,
+        **{name: getattr(wanted, name) for name in _COMPARED},
     )
     create_store(store)
     aws.table("stores_table").put(store.model_dump(mode="json"))
-    if aws.table("archives_table").put(archive.model_dump(mode="json"), condition="attribute_not_exists(archive_id)"):
+    if aws.table("archives_table").put(_item(archive), condition="attribute_not_exists(archive_id)"):
         return archive
     aws.table("stores_table").delete({"store_id": store.store_id})
     drop_store(store)
-    return _same(get_archive(archive_id), wanted)
+    return _same(get_archive(archive_id), wanted, space)
 
 
 def get_archive(archive_id: str) -> Archive:
@@ -98,35 +118,91 @@ def get_store(archive: Archive) -> Store:
     return Store.model_validate(item)
 
 
-def _defined(
-    archive_id: str, description: str, chunking: ChunkingConfig | dict[str, Any] | None, max_tokens: int
-) -> _Definition:
+def _defined(told: dict[str, Any]) -> ArchiveDefinition:
     try:
-        wanted = _Definition.model_validate(
-            {"archive_id": archive_id, "description": description, "chunking": chunking or {}}
+        wanted = ArchiveDefinition.model_validate(told)
+        size = len(wanted.model_dump_json())
+    except (ValidationError, ValueError) as error:
+        raise InvalidArchive(f"The definition does not fit in: {_names(error)}.") from error
+    if size > MAX_DEFINITION_BYTES:
+        raise InvalidArchive(f"The definition has {size:,} bytes as JSON; {MAX_DEFINITION_BYTES:,} are possible.")
+    return wanted
+
+
+def _names(error: ValueError) -> str:
+    """Names of the fields that do not fit. Values are not told: they may be content."""
+    if not isinstance(error, ValidationError):
+        return "a value that JSON can't hold"
+    return ", ".join(sorted({".".join(str(part) for part in each["loc"]) for each in error.errors()}))
+
+
+def _space(existing: Archive | None) -> EmbeddingSpace:
+    return existing.space if existing is not None else embedding.default_space()
+
+
+def _fitted(wanted: ArchiveDefinition, max_tokens: int) -> ArchiveDefinition:
+    """The same with sizes of chunks that the embedding model reads, ``max_tokens`` tokens at most."""
+    rules = [
+        rule
+        if rule.chunking is None
+        else rule.model_copy(
+            update={"chunking": _fitted_chunking(rule.chunking, max_tokens, f"rules.{number}.chunking")}
         )
-    except ValidationError as error:
-        names = sorted({".".join(str(part) for part in each["loc"]) for each in error.errors()})
-        raise InvalidArchive(f"The definition does not fit in: {', '.join(names)}.") from error
-    config = wanted.chunking
-    if config.max_tokens + HEADROOM_TOKENS > max_tokens:
+        for number, rule in enumerate(wanted.rules)
+    ]
+    return wanted.model_copy(
+        update={"chunking": _fitted_chunking(wanted.chunking, max_tokens, "chunking"), "rules": rules}
+    )
+
+
+def _fitted_chunking(config: ChunkingConfig, max_tokens: int, name: str) -> ChunkingConfig:
+    room = max_tokens - (HEADROOM_TOKENS if config.contextual_headers else 0)
+    told = config.model_fields_set
+    lowered: dict[str, int] = {}
+    if "max_tokens" not in told:
+        lowered["max_tokens"] = min(config.max_tokens, room)
+    if "overlap_tokens" not in told:
+        lowered["overlap_tokens"] = min(config.overlap_tokens, lowered.get("max_tokens", config.max_tokens) // 2)
+    config = config.model_copy(update=lowered)
+    if config.max_tokens > room:
         raise InvalidArchive(
-            f"Chunks of {config.max_tokens} tokens are too long for the embedding model.",
-            action=f"Use at most {max_tokens - HEADROOM_TOKENS} tokens.",
+            f"{name}: chunks of {config.max_tokens} tokens are too long for the embedding model.",
+            action=f"Use at most {room} tokens.",
         )
     if 2 * config.overlap_tokens > config.max_tokens:
-        raise InvalidArchive("More than half of each chunk would be overlap.", action="Use a smaller overlap_tokens.")
-    return wanted
+        raise InvalidArchive(
+            f"{name}: more than half of each chunk would be overlap.", action="Use a smaller overlap_tokens."
+        )
+    if config.parent_tokens is not None and config.parent_tokens <= config.max_tokens:
+        raise InvalidArchive(
+            f"{name}: parents of {config.parent_tokens} tokens can't hold chunks of {config.max_tokens}.",
+            action="Use more parent_tokens than max_tokens.",
+        )
+    return config
 
 
 def _find(archive_id: str) -> Archive | None:
     if not isinstance(archive_id, str) or not archive_id:
         return None  # DynamoDB refuses an empty key
     item = aws.table("archives_table").get({"archive_id": archive_id})
-    return None if item is None else Archive.model_validate(item)
+    return None if item is None else _archive(item)
 
 
-def _same(existing: Archive, wanted: _Definition) -> Archive:
-    if (existing.description, existing.chunking) == (wanted.description, wanted.chunking):
+def _item(archive: Archive) -> dict[str, Any]:
+    """As it is stored. The JSON Schema is text there: its numbers and its depth are not limited to DynamoDB's."""
+    item = archive.model_dump(mode="json")
+    return item | {"insights_schema": None if archive.insights_schema is None else json.dumps(archive.insights_schema)}
+
+
+def _archive(item: dict[str, Any]) -> Archive:
+    schema = item.get("insights_schema")
+    return Archive.model_validate(item | {"insights_schema": json.loads(schema) if isinstance(schema, str) else schema})
+
+
+def _same(existing: Archive, wanted: ArchiveDefinition, space: EmbeddingSpace) -> Archive:
+    differing = [name for name in sorted(_COMPARED) if getattr(existing, name) != getattr(wanted, name)]
+    if existing.space != space:
+        differing.append("space")
+    if not differing:
         return existing
-    raise ArchiveExists(f"Archive {existing.archive_id} exists with another description or chunking.")
+    raise ArchiveExists(f"Archive {existing.archive_id} exists with another {', '.join(differing)}.")

@@ -55,11 +55,42 @@ def test_creating_the_same_archive_again_gives_the_same() -> None:
     assert len(stores()) == 1
 
 
-@pytest.mark.parametrize("other", [{"description": "other"}, {"chunking": {"max_tokens": 100}}])
+WHOLE: dict[str, Any] = {
+    "description": "Minutes",
+    "chunking": {"kind": "structure", "max_tokens": 100, "overlap_tokens": 10, "parent_tokens": 400},
+    "rules": [
+        {"names": ["sales/*.csv"], "processor": "rows", "chunking": {"max_tokens": 60, "overlap_tokens": 0}},
+        {"columns": ["author", "message"], "metadata": {"team": "harbour"}, "processor": "conversation"},
+    ],
+    "retain_latest_originals_only": False,
+    "tag_hints": ["harbour", "tide"],
+    "insights_schema": {"type": "object", "properties": {"depth": {"type": "number", "minimum": 0.25}}},
+}
+
+
+def test_an_archive_is_what_its_creator_defined() -> None:
+    made = create_archive("docs", **WHOLE)
+    assert get_archive("docs") == made == create_archive("docs", **WHOLE)
+    told = made.model_dump(mode="json", exclude_unset=True)
+    assert {name: told[name] for name in WHOLE} == WHOLE
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"description": "other"},
+        {"chunking": {"max_tokens": 99}},
+        {"rules": []},
+        {"retain_latest_originals_only": True},
+        {"tag_hints": ["tide"]},
+        {"insights_schema": None},
+    ],
+    ids=lambda other: next(iter(other)),
+)
 def test_another_archive_of_the_same_id_is_refused(other: dict[str, Any]) -> None:
-    first = create_archive("docs", "d")
-    with pytest.raises(ArchiveExists):
-        create_archive("docs", **{"description": "d", **other})
+    first = create_archive("docs", **WHOLE)
+    with pytest.raises(ArchiveExists, match=next(iter(other))):
+        create_archive("docs", **{**WHOLE, **other})
     assert get_archive("docs") == first
 
 
@@ -104,7 +135,10 @@ def test_an_id_that_does_not_fit_is_refused(archive_id: str) -> None:
         ("", {"max_tokens": "many"}, "chunking.max_tokens"),
         ("", {"size": 100}, "chunking.size"),
         ("", {"max_tokens": 239}, "too long for the embedding model"),
+        ("", {"max_tokens": 255, "contextual_headers": False}, "too long for the embedding model"),
         ("", {"max_tokens": 60, "overlap_tokens": 31}, "overlap"),
+        ("", {"max_tokens": 100, "parent_tokens": 100}, "parents of 100 tokens can't hold chunks of 100"),
+        ("", {"kind": "semantic"}, "chunking.kind"),
     ],
 )
 def test_a_definition_that_does_not_fit_is_refused(description: str, chunking: Any, reason: str) -> None:
@@ -112,6 +146,37 @@ def test_a_definition_that_does_not_fit_is_refused(description: str, chunking: A
         create_archive("docs", description, chunking)
     with pytest.raises(ArchiveNotFound):
         get_archive("docs")
+
+
+@pytest.mark.parametrize(
+    ("definition", "reason"),
+    [
+        ({"rules": [{"names": ["*.csv"]}]}, "rules.0.processor"),
+        (
+            {"rules": [{"processor": "code"}, {"processor": "rows", "chunking": {"max_tokens": 1_000}}]},
+            "rules.1.chunking: chunks of 1000 tokens are too long",
+        ),
+        ({"tag_hints": ["t"] * 201}, "tag_hints"),
+        ({"insights_schema": []}, "insights_schema"),
+        ({"insights_schema": {"type": "object", "description": "x" * 200_000}}, "bytes as JSON"),
+        ({"owner": "council"}, "owner"),
+    ],
+)
+def test_every_field_of_a_definition_is_checked(definition: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InvalidArchive, match=reason):
+        create_archive("docs", **definition)
+    assert stores() == []
+
+
+def test_chunks_may_fill_the_window_of_the_model_when_nothing_is_embedded_with_them() -> None:
+    made = create_archive("docs", chunking={"max_tokens": 254, "contextual_headers": False})
+    assert made.chunking.max_tokens == 254
+
+
+def test_sizes_that_are_not_given_are_lowered_to_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding, "max_passage_tokens", lambda _: 120)
+    assert create_archive("docs").chunking == ChunkingConfig(max_tokens=104)
+    assert create_archive("small", chunking={"max_tokens": 20}).chunking.overlap_tokens == 10
 
 
 @pytest.mark.parametrize("archive_id", ["", "unknown", "../etc", "x" * 500, "\n"])

@@ -28,9 +28,22 @@ def function() -> ModuleType:
 
 
 def test_the_function_creates_an_archive_and_tells_it(function: ModuleType) -> None:
-    told = function.handler({"archive_id": "docs", "description": "d", "chunking": {"max_tokens": 100}}, any_context())
+    event = {
+        "archive_id": "docs",
+        "description": "d",
+        "chunking": {"kind": "fixed", "max_tokens": 100, "parent_tokens": 300},
+        "rules": [{"names": ["*.log"], "processor": "conversation"}],
+        "retain_latest_originals_only": False,
+        "tag_hints": ["tide"],
+        "insights_schema": {"type": "object", "properties": {"port": {"type": "string"}}},
+    }
+    told = function.handler(event, any_context())
     assert told == get_archive("docs").model_dump(mode="json")
     assert told["chunking"]["max_tokens"] == 100
+    assert told["rules"][0]["processor"] == "conversation"
+    assert {name: told[name] for name in ("tag_hints", "insights_schema", "retain_latest_originals_only")} == {
+        name: event[name] for name in ("tag_hints", "insights_schema", "retain_latest_originals_only")
+    }
 
 
 def test_a_definition_that_does_not_fit_is_named_as_such(function: ModuleType) -> None:

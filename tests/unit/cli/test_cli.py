@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from any_deployment import any_deployment
+from any_ingest import any_space
 from click.testing import CliRunner, Result
 
 from omnilake import cli, jobs
@@ -21,6 +22,8 @@ from omnilake.models import (
     Answer,
     AnswerClaim,
     AnswerStatus,
+    Archive,
+    ChunkingConfig,
     Citation,
     Coverage,
     ErrorRecord,
@@ -270,3 +273,57 @@ def test_files_below_a_folder_are_named_by_their_path_and_hidden_ones_left_out(t
         Upload(folder / "b.md", "handbook/b.md"),
     ]
     assert files_below(folder / "b.md") == [Upload(folder / "b.md", "b.md")]
+
+
+class TestArchives:
+    @pytest.fixture
+    def defined(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+        """What archives were created with."""
+        defined: list[dict[str, Any]] = []
+
+        class Creating:
+            def __init__(self, stack: str) -> None:
+                self.stack = stack
+
+            def create_archive(self, archive_id: str, **definition: Any) -> Archive:
+                defined.append({"archive_id": archive_id, **definition})
+                return Archive(archive_id=archive_id, space=any_space(), store_id="s-1", created_at=MOMENT)
+
+        monkeypatch.setattr(importlib.import_module("omnilake.cli.archive"), "Deployment", Creating)
+        return defined
+
+    def test_are_created_with_defaults_of_the_product(self, defined: list[dict[str, Any]]) -> None:
+        result = run("archive", "create", "docs")
+        assert result.output.startswith("docs  store s-1  space ")
+        assert defined == [{"archive_id": "docs"}]
+
+    def test_are_created_with_the_chunking_that_options_ask_for(self, defined: list[dict[str, Any]]) -> None:
+        sizes = ["--max-tokens", "128", "--overlap", "16", "--parent-tokens", "800", "--gap-minutes", "30"]
+        run("archive", "create", "docs", "--chunking", "fixed", *sizes, "--no-contextual-headers")
+        chunking = {
+            "kind": "fixed", "max_tokens": 128, "overlap_tokens": 16, "parent_tokens": 800, "gap_minutes": 30,
+            "contextual_headers": False,
+        }  # fmt: skip
+        assert defined == [{"archive_id": "docs", "chunking": chunking}]
+        ChunkingConfig.model_validate(chunking)
+
+    def test_are_created_from_a_file_over_which_options_win(
+        self, defined: list[dict[str, Any]], tmp_path: Path
+    ) -> None:
+        told = {"description": "d", "tag_hints": ["tide"], "chunking": {"kind": "rows", "max_tokens": 64}}
+        path = tmp_path / "archive.json"
+        path.write_text(json.dumps(told))
+        run("archive", "create", "docs", "--definition", str(path), "--max-tokens", "32", "--description", "e")
+        assert defined == [
+            {"archive_id": "docs", **told, "description": "e", "chunking": {"kind": "rows", "max_tokens": 32}}
+        ]
+
+    @pytest.mark.parametrize("content", ["[]", "{", '{"chunking": 3}', '{"archive_id": "other"}'])
+    def test_a_file_that_is_no_definition_is_wrong_usage(
+        self, defined: list[dict[str, Any]], tmp_path: Path, content: str
+    ) -> None:
+        path = tmp_path / "archive.json"
+        path.write_text(content)
+        assert run("archive", "create", "docs", "--definition", str(path)).exit_code == 2
+        assert run("archive", "create", "docs", "--chunking", "semantic").exit_code == 2
+        assert defined == []

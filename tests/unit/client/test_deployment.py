@@ -262,6 +262,13 @@ class TestInvoking:
         assert deployment.create_archive("docs", "d") == made
         assert functions.invoked == [("CreateArchiveFunction", {"archive_id": "docs", "description": "d"})]
 
+    def test_a_definition_reaches_the_function_whole(self, deployment: Deployment, functions: Functions) -> None:
+        made = Archive(archive_id="docs", space=any_space(), store_id="docs-1", created_at=START, tag_hints=["tide"])
+        functions.result = made.model_dump(mode="json")
+        assert deployment.create_archive("docs", chunking={"kind": "fixed"}, tag_hints=["tide"]) == made
+        event = {"archive_id": "docs", "description": "", "chunking": {"kind": "fixed"}, "tag_hints": ["tide"]}
+        assert functions.invoked == [("CreateArchiveFunction", event)]
+
     def test_a_request_is_submitted_with_its_options(self, deployment: Deployment, functions: Functions) -> None:
         functions.result = {"job_id": "answer-docs-1", "execution_arn": "any"}
         assert deployment.submit("docs", "Why?", goal="g", max_claims=2) == "answer-docs-1"

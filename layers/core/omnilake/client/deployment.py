@@ -80,13 +80,17 @@ class Deployment:
             ) from error
         return {each["OutputKey"]: each["OutputValue"] for each in stacks[0].get("Outputs", [])}
 
-    def create_archive(self, archive_id: str, description: str = "") -> Archive:
+    def create_archive(self, archive_id: str, description: str = "", **definition: Any) -> Archive:
         """Create an archive and its store; an identical one may exist already.
+
+        Args:
+            definition: further fields of :class:`~omnilake.archives.ArchiveDefinition`, such as
+                ``chunking={"kind": "fixed", "max_tokens": 128}``.
 
         Raises:
             ArchiveExists, InvalidArchive: as their codes say.
         """
-        event = {"archive_id": archive_id, "description": description}
+        event = {"archive_id": archive_id, "description": description} | definition
         return Archive.model_validate(self._invoke("CreateArchiveFunction", event))
 
     def upload(
