@@ -1,7 +1,7 @@
-"""What the workflow does with a connector, in memory: for tests of connectors alone.
+"""Syncs of a connector without the cloud, as often as a test wants: pages are taken as Fetch Pages takes them.
 
-Streams, positions and cursors go through JSON, as they do between invocations, and each page is fetched by a connector
-of its own.
+Streams, positions and cursors go through JSON, as they do between invocations, each page is fetched by a connector of
+its own, and a rate limit is waited for by whatever clock the test has.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from omnilake.clock import now
 from omnilake.connectors.protocol import (
     MAX_CURSOR_BYTES,
     MAX_POSITION_BYTES,
@@ -23,6 +24,9 @@ from omnilake.connectors.protocol import (
 )
 from omnilake.errors import RateLimited
 from omnilake.models import Record
+from omnilake.syncing.fetching import StreamReader
+from omnilake.syncing.known import final_known, live
+from omnilake.syncing.parts import Seen
 
 
 @dataclass
@@ -47,6 +51,7 @@ class Source:
     Attributes:
         connect: makes its connector.
         waited: called for each ``RateLimited``, instead of waiting, with the seconds.
+        source_type: that a sweep's deletions are written with.
         cursors: by stream.
         known: by stream, then by record.
         records: what is in search now.
@@ -54,6 +59,7 @@ class Source:
 
     connect: Callable[[], Connector]
     waited: Callable[[int], None] = lambda seconds: None
+    source_type: str = "any"
     cursors: dict[str, Cursor] = field(default_factory=dict)
     known: dict[str, dict[str, Known]] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
@@ -70,34 +76,48 @@ class Source:
         return synced
 
     def _read(self, stream: Stream, synced: Synced, most_pages: int) -> None:
-        before = self.known.setdefault(stream.name, {})
+        known = live(self.known.get(stream.name, {}))
+        reader = StreamReader(0, self.source_type, now(), self.known.get(stream.name, {}))
         if stream.gone:
-            for record_id in list(before):
-                self._delete(stream.name, record_id, synced)
+            taken = reader.take_all_as_gone()
+            self._keep(stream.name, taken.records, taken.seen, synced)
             self.cursors.pop(stream.name, None)
             return
-        seen: set[str] = set()
         position: dict[str, Any] | None = None
         cursor: Cursor | None = None
-        known = dict(before)
+        records: list[Record] = []
+        seen: list[Seen] = []
         for _ in range(most_pages):
             page = self._page(stream, position, known, synced)
             synced.pages.append(page)
-            seen |= {record.record_id for record in page.records} | set(page.present)
-            seen |= {problem.record_id for problem in page.problems}
-            self._take(stream.name, page, synced)
+            taken = reader.take(page)
+            records += taken.records
+            seen += taken.seen
+            synced.problems += taken.problems
             if page.cursor is not None:
                 cursor = _through_json(page.cursor, MAX_CURSOR_BYTES)
-            if page.sweep is not None:
-                for record_id, each in known.items():
-                    if record_id not in seen and each.effective_on >= page.sweep.since:
-                        self._delete(stream.name, record_id, synced)
+            assert page.position is None or page.position != position
             position = _through_json(page.position, MAX_POSITION_BYTES)
             if position is None:
+                self._keep(stream.name, records, seen, synced)
                 if cursor is not None:
                     self.cursors[stream.name] = cursor
                 return
         raise AssertionError(f"{stream.name} has no end.")
+
+    def _keep(self, stream: str, records: list[Record], seen: list[Seen], synced: Synced) -> None:
+        before = self.known.get(stream, {})
+        self.known[stream] = final_known(before, seen)
+        for record in records:
+            Record.model_validate_json(record.model_dump_json())
+            name = record.record_id
+            if not record.deleted:
+                synced.changed[name] = self.records[name] = record
+                continue
+            synced.changed.pop(name, None)
+            self.records.pop(name, None)
+            if name in live(before):
+                synced.deleted.append(name)
 
     def _page(self, stream: Stream, position: dict[str, Any] | None, known: dict[str, Known], synced: Synced) -> Page:
         for _ in range(1_000):
@@ -111,35 +131,6 @@ class Source:
             finally:
                 connector.close()
         raise AssertionError(f"{stream.name} waits for ever.")
-
-    def _take(self, stream: str, page: Page, synced: Synced) -> None:
-        synced.problems += page.problems
-        for record in page.records:
-            Record.model_validate_json(record.model_dump_json())
-            if record.deleted:
-                self._delete(stream, record.record_id, synced)
-                continue
-            before = self.known[stream].get(record.record_id)
-            digest = record.content_hash[:32]
-            if before is None or before.content_hash != digest:
-                synced.changed[record.record_id] = record
-                self.records[record.record_id] = record
-            self.known[stream][record.record_id] = Known(
-                record_id=record.record_id,
-                content_hash=digest,
-                updated_at=record.updated_at,
-                effective_on=record.effective_on,
-                validator=page.validators.get(record.record_id, ""),
-            )
-        for record_id in page.present:
-            held = self.known[stream].get(record_id)
-            if held is not None and record_id in page.validators:
-                self.known[stream][record_id] = held.model_copy(update={"validator": page.validators[record_id]})
-
-    def _delete(self, stream: str, record_id: str, synced: Synced) -> None:
-        if self.known[stream].pop(record_id, None) is not None:
-            synced.deleted.append(record_id)
-            self.records.pop(record_id, None)
 
 
 def _through_json(value: dict[str, Any] | None, most: int) -> Any:

@@ -382,7 +382,7 @@ def test_a_project_that_is_no_longer_there_is_deleted(space: Space, server: Vend
     assert tracked.known["2/wikis"]
     space.projects = [project(1, "PORT")]
     tracked.sync()
-    assert not tracked.known["2/wikis"]
+    assert all(each.deleted for each in tracked.known["2/wikis"].values())
     assert tracked.known["1/wikis"]
 
 
