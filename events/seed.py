@@ -30,7 +30,7 @@ from omnilake.answering.parts import COMPOSED, ComposedClaims
 from omnilake.client.deployment import Deployment, Upload
 from omnilake.clock import now
 from omnilake.connectors.protocol import Stream
-from omnilake.ingest import landing
+from omnilake.ingest import collections, landing
 from omnilake.models import BatchManifest, DocumentStatus, JobKind, ObjectRef, Source, StreamCursor
 from omnilake.syncing.parts import Advance, Advances, Counts, PlannedStream, Progress, SyncPlan
 
@@ -334,6 +334,36 @@ def _is_complete(archive_id: str, name: str, data: bytes) -> bool:
     return [(each["status"], each["content_hash"]) for each in found] == [wanted]
 
 
+# --- collections --------------------------------------------------------------------------------------------------
+
+
+def seed_collections(stack: Stack) -> None:
+    """A manifest, and collections that have been planned, run, or failed."""
+    landing_bucket = stack.deployment.outputs["LandingBucket"]
+    record = {"source_type": "sample", "text": "The sea lock closes at dusk.", "updated_at": "2026-01-01T00:00:00Z"}
+    good = [json.dumps({**record, "record_id": f"lock-{number}"}) for number in range(3)]
+    aws.ObjectStore(landing_bucket).write("lists/sample.jsonl", "\n".join(good).encode())
+    aws.ObjectStore(landing_bucket).write("lists/sample-damaged.jsonl", b"{\n}\n")
+
+    def prepared(job_id: str, **origin: Any) -> str:
+        request = collections.CollectionRequest(archive_id=INGESTION, **origin)
+        aws.lake().write_model(layout.collection_part(job_id, "request"), request)
+        _open_job(job_id, JobKind.INGEST_COLLECTION, INGESTION)
+        return job_id
+
+    prepared("sample-plan-collection", manifest=f"s3://{landing_bucket}/lists/sample.jsonl", batch_documents=2)
+    prepared("sample-plan-nothing", prefix=f"s3://{landing_bucket}/sample-nothing/")
+    closed = prepared("sample-close-collection", manifest=f"s3://{landing_bucket}/lists/sample-damaged.jsonl")
+    stack.invoke("PlanCollection", job_id=closed)
+    for line in aws.lake().read(layout.collection_part(closed, "batches")).splitlines():
+        batch = json.loads(line)
+        stack.invoke("RegisterDocuments", **batch)
+        stack.invoke("PublishEntries", **batch)
+    nothing = {"archive_id": INGESTION, "prefix": f"s3://{landing_bucket}/sample-nothing/"}
+    failed = stack.invoke("StartCollection", request=nothing, idempotency_key="sample-redrive")
+    stack.deployment.wait(failed["job_id"], timeout_s=SETTLE_S)
+
+
 # --- answers ------------------------------------------------------------------------------------------------------
 
 PLANNED = ("request", "plan")
@@ -529,6 +559,7 @@ def seed(stack_name: str) -> None:
     )
     _concurrently([answers.lighthouses, answers.harbour, answers.unanswered, answers.requests, answers.submitted])
     seed_syncs()
+    seed_collections(stack)
     settle(deployment, zone.arrivals, since)
 
 
