@@ -29,6 +29,7 @@ def install_corrections(settings: ServerSettings) -> list[Background]:
         metric_math_alarms,
         object_versions,
         policy_wildcards,
+        schedule_groups,
         schedules,
         table_expiry,
     )
@@ -40,6 +41,7 @@ def install_corrections(settings: ServerSettings) -> list[Background]:
     event_rules.install()
     object_versions.install()
     policy_wildcards.install()
+    schedule_groups.install()
     table_expiry.install()
     layer_archives.install()
     bounded_memory.install()
