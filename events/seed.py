@@ -146,6 +146,7 @@ def ingestions() -> list[Ingestion]:
         ),
         Ingestion("sample-chunk", {"fog-signal.md": _document("fog signal", 24)}, stages=(register, extract)),
         Ingestion("sample-embed", {"ice-watch.md": _document("ice watch", 24)}, stages=(register, extract, cut)),
+        Ingestion("sample-insights", {"lamp-care.md": _document("lamp care", 24)}, stages=(register, extract, cut)),
         Ingestion(
             "sample-index",
             {"buoy-list.md": _document("buoy list", 24)},

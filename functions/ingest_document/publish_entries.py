@@ -1,11 +1,11 @@
-"""In: a batch whose chunks are searchable (or none of whose documents had any).
+"""In: a batch whose chunks are searchable (or none of whose documents had any), and the error that its insights ended
+with as a whole.
 Out: counts of outcomes, and an error code when no document was accepted."""
 
 from omnilake.handler import state_handler
-from omnilake.ingest.publish import PublishResult, publish_entries
-from omnilake.ingest.stages import BatchEvent
+from omnilake.ingest.publish import PublishEvent, PublishResult, publish_entries
 
 
-@state_handler(BatchEvent, state="Publish Entries")
-def handler(event: BatchEvent) -> PublishResult:
-    return publish_entries(event.job_id)
+@state_handler(PublishEvent, state="Publish Entries")
+def handler(event: PublishEvent) -> PublishResult:
+    return publish_entries(event.job_id, event.insights_failure)

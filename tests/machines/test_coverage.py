@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from embedded_cloud import ROOT, Cloud, entered
+
+from omnilake_local.diagram import nested
 
 MACHINES = {
     "ingest_document": "IngestDocumentMachine",
@@ -16,12 +18,13 @@ MACHINES = {
 }
 
 
-def _states(scope: dict[str, Any]) -> Iterator[str]:
+def _states(scope: Mapping[str, Any]) -> Iterator[str]:
     for name, state in scope["States"].items():
         yield name
         # The embedded cloud keeps no history of a Distributed Map's children; what they did shows in their outcomes.
-        if state.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode") == "INLINE":
-            yield from _states(state["ItemProcessor"])
+        if state.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode") != "DISTRIBUTED":
+            for inner in nested(state):
+                yield from _states(inner)
 
 
 def test_the_tests_of_this_folder_entered_every_state(cloud: Cloud, session_began: float) -> None:

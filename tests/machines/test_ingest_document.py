@@ -22,6 +22,7 @@ FUNCTIONS = {
     "Extract Text": "ExtractTextFunction",
     "Chunk Text": "ChunkTextFunction",
     "Embed Batch": "EmbedBatchFunction",
+    "Extract Insights": "ExtractInsightsFunction",
     "Index Chunks": "IndexChunksFunction",
     "Publish Entries": "PublishEntriesFunction",
 }
@@ -99,7 +100,7 @@ PERMANENT = {
     "Register Documents": ("RegisterDocumentsFunction", "s3:PutObject"),  # with claims and entries made
     "Extract Text": ("ExtractTextFunction", "s3:PutObject"),
     "Chunk Text": ("ChunkTextFunction", "s3:PutObject"),
-    "Embed Batches": ("EmbedBatchFunction", "s3:PutObject"),
+    "Embed And Extract": ("EmbedBatchFunction", "s3:PutObject"),
     "Publish Entries": ("PublishEntriesFunction", "s3:PutObject"),  # with rows in the store
 }
 """State → function and what it may not do."""
@@ -193,5 +194,5 @@ def test_a_batch_without_any_text_ends_without_embedding_or_indexing(cloud: Clou
     cloud.ingest(archive_id, {"blank.txt": " \n\t\n " * 50})
     (job,) = cloud.ingestions(archive_id)
 
-    assert {"Embed Batches", "Index Chunks"}.isdisjoint(entered(cloud.history(job.execution_arn)))
+    assert {"Embed And Extract", "Index Chunks"}.isdisjoint(entered(cloud.history(job.execution_arn)))
     assert cloud.execution_of(job)["error"] == "DocumentsRejected"

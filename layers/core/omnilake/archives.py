@@ -16,7 +16,8 @@ from pydantic import Field, ValidationError
 from omnilake import aws, embedding, layout
 from omnilake.clock import now
 from omnilake.errors import ArchiveExists, ArchiveNotFound, InvalidArchive, StageFailed
-from omnilake.models import Archive, ArchiveId, ChunkingConfig, EmbeddingSpace, Model, ProcessingRule, Store
+from omnilake.insights.schema import check_schema
+from omnilake.models import Archive, ArchiveId, ChunkingConfig, EmbeddingSpace, Model, ProcessingRule, Store, Tag
 from omnilake.settings import settings
 
 BY_ARCHIVE = "by_archive"
@@ -37,7 +38,7 @@ class ArchiveDefinition(Model):
     chunking: ChunkingConfig = ChunkingConfig()
     rules: list[ProcessingRule] = Field(default=[], max_length=100)
     retain_latest_originals_only: bool = True
-    tag_hints: list[str] = Field(default=[], max_length=200)
+    tag_hints: list[Tag] = Field(default=[], max_length=200)
     insights_schema: dict[str, Any] | None = None
 
 
@@ -126,6 +127,8 @@ def _defined(told: dict[str, Any]) -> ArchiveDefinition:
         raise InvalidArchive(f"The definition does not fit in: {_names(error)}.") from error
     if size > MAX_DEFINITION_BYTES:
         raise InvalidArchive(f"The definition has {size:,} bytes as JSON; {MAX_DEFINITION_BYTES:,} are possible.")
+    if wanted.insights_schema is not None:
+        check_schema(wanted.insights_schema)
     return wanted
 
 

@@ -40,6 +40,21 @@ def client(service: str) -> Any:
     )
 
 
+@cache
+def impatient_client(service: str, region: str) -> Any:
+    """A boto3 client of a region that tries once: whoever calls it tells a state machine to wait instead."""
+    return boto3.client(
+        service,
+        region_name=region,
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": 1},
+            connect_timeout=5,
+            read_timeout=60,
+            max_pool_connections=20,
+        ),
+    )
+
+
 def error_code(error: ClientError) -> str:
     """The service's error code of a failed call."""
     return str(error.response.get("Error", {}).get("Code", ""))

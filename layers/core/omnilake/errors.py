@@ -18,6 +18,7 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
     │   └── InvalidMetadata
     ├── EmbeddingRejected          vectors of a wrong shape, NaN or zero
     ├── ProviderRejected           a provider refuses a call: key, model, input
+    ├── InsightsRejected           a model gave no insights that fit; the document is ingested without
     ├── SourceError                a source can't be read
     │   └── SourceNotFound
     ├── InvalidCollection          a collection that can't be ingested as it was asked for
@@ -25,7 +26,7 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
     │   ├── InvalidRequest  ├── EmptyQuestion  ├── QuestionTooLong
     │   ├── ArchiveNotFound └── RequestNotFound
     ├── ArchiveExists  InvalidArchive
-    └── JobNotFound
+    └── JobNotFound  EntryNotFound
 """
 
 from __future__ import annotations
@@ -232,6 +233,13 @@ class ProviderRejected(OmniLakeError):
     advice = "Check the key, the model id and the account's access at the provider."
 
 
+class InsightsRejected(OmniLakeError):
+    """A model's answer is not what was asked for, after one repair. The document is ingested without insights."""
+
+    code = "INSIGHTS_REJECTED"
+    advice = "Look at the archive's insights_schema, or take another model; then upload the document again."
+
+
 class SourceError(OmniLakeError):
     """A source can't be read: credentials, permissions, address, or what it answers."""
 
@@ -313,6 +321,13 @@ class JobNotFound(OmniLakeError):
 
     code = "JOB_NOT_FOUND"
     advice = "List the jobs with: omnilake jobs ls"
+
+
+class EntryNotFound(OmniLakeError):
+    """No entry of that name in the archive."""
+
+    code = "ENTRY_NOT_FOUND"
+    advice = "Check its spelling; omnilake entries ls ARCHIVE lists them."
 
 
 def by_name(name: str) -> type[OmniLakeError] | None:

@@ -48,6 +48,11 @@ def embed_vectors(job_id: str, number: int) -> str:
     return f"batches/{job_id}/embed/{number:05d}.npy"
 
 
+def batch_insights(job_id: str) -> str:
+    """Which documents' insights an ingestion extracted, and why not the others' (``InsightsBatch``, JSON)."""
+    return f"batches/{job_id}/insights.json"
+
+
 def entry_text(entry_id: str, version: str) -> str:
     """Extracted text of an entry version, UTF-8: what offsets point into."""
     return f"entries/{entry_id}/{version}/text.txt"

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from omnilake.errors import OmniLakeError, by_name
 
@@ -259,6 +260,8 @@ class BatchDocument(Model):
     characters: int = 0
     chunks: int = 0
     members: int = 0  # of an archive file
+    insights_status: InsightsStatus | None = None  # None: no insights were asked for
+    insights_error: ErrorRecord | None = None  # does not fail the document
     error: ErrorRecord | None = None
 
     @property
@@ -382,6 +385,22 @@ class StreamCursor(Model):
 # --- insights ---------------------------------------------------------------------------------------------------
 
 
+Tag = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f<>]*$")
+]
+
+
+def _in_calendar(text: str) -> str:
+    date.fromisoformat(text + "-01" * (2 - text.count("-")))
+    return text
+
+
+PartialDate = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$"), AfterValidator(_in_calendar)
+]
+"""A day, month or year of the calendar, ISO 8601: 2026-03-21, 2026-03, 2026."""
+
+
 class Entity(Model):
     """Something that a document names."""
 
@@ -394,11 +413,21 @@ class Insights(Model):
 
     title: str = Field(max_length=300)
     summary: str = Field(max_length=4_000)
-    tags: list[str] = Field(default=[], max_length=50)
+    tags: list[Tag] = Field(default=[], max_length=50)
     entities: list[Entity] = Field(default=[], max_length=200)
-    dates: list[str] = Field(default=[], max_length=200)  # ISO 8601
+    dates: list[PartialDate] = Field(default=[], max_length=200)  # ISO 8601: 2026-03-21, or 2026-03
     fields: dict[str, Any] = {}  # of the archive's own JSON Schema
     provider: str  # who extracted it: "deterministic" or a model's id
+    prompt: str = ""  # version of the prompt, or of the deterministic method
+    address: str = ""  # sha256, hex, of all that decides the content: text, provider, prompt, tag hints, schema
+    characters: int = Field(default=0, ge=0)  # of the document's text
+    characters_read: int = Field(default=0, ge=0)  # of them: less when it is longer than the excerpt may be
+    ledger: LedgerLine | None = None
+
+
+class InsightsStatus(StrEnum):
+    EXTRACTED = "EXTRACTED"
+    FAILED = "FAILED"
 
 
 # --- questions and answers --------------------------------------------------------------------------------------

@@ -60,6 +60,14 @@ class Settings(BaseModel):
     """Seconds after which one invocation of Fetch Pages fetches no further page of a source."""
     allowed_private_hosts: str = ""
     """Hosts with private addresses that crawls may go to, with commas between them (``name`` or ``name:port``)."""
+    insights_provider: str = "deterministic"
+    """Name of the provider that extracts insights (``insights.provider_for``), or "none"."""
+    insights_model: str = ""
+    """Id of the model, of a provider that has one."""
+    insights_tokens: int = Field(default=6_000, ge=200)
+    """Most tokens (cl100k) of a document that are read for its insights."""
+    insights_prices: str = Field(default="0,0", pattern=r"^\d+(\.\d+)?,\d+(\.\d+)?$")
+    """US dollars per million tokens that the model reads and writes, for the ledger."""
     job_ttl_days: int = Field(default=90, gt=0)
 
     def require(self, name: str) -> str:

@@ -16,6 +16,7 @@ from omnilake.cli.archive import archive
 from omnilake.cli.ask import ask
 from omnilake.cli.collection import collection
 from omnilake.cli.demo import demo
+from omnilake.cli.entries import entries
 from omnilake.cli.jobs import jobs
 from omnilake.cli.local import local
 from omnilake.cli.source import source
@@ -38,7 +39,7 @@ def cli(context: click.Context, stack: str, embedded: bool | None) -> None:
         os.environ.update(connect().env)
 
 
-for command in (archive, source, upload, collection, ask, jobs, demo, local):
+for command in (archive, source, upload, collection, entries, ask, jobs, demo, local):
     cli.add_command(command)
 
 

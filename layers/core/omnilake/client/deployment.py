@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from omnilake import aws, jobs, layout, sources
+from omnilake import aws, entries, jobs, layout, sources
 from omnilake.connectors.protocol import Problem
-from omnilake.errors import JobNotFound, OmniLakeError, SourceNotFound, StageFailed, by_name
+from omnilake.errors import EntryNotFound, JobNotFound, OmniLakeError, SourceNotFound, StageFailed, by_name
 from omnilake.ingest import landing, stages
 from omnilake.ingest.collections import FailedItem
 from omnilake.models import (
@@ -25,6 +25,7 @@ from omnilake.models import (
     Archive,
     Batch,
     DocumentStatus,
+    Insights,
     Job,
     JobKind,
     JobStatus,
@@ -147,6 +148,47 @@ class Deployment:
             for each in documents
             if each.status is DocumentStatus.FAILED and each.error
         ]
+
+    def entries(self, archive_id: str, statuses: Iterable[DocumentStatus]) -> Iterator[dict[str, Any]]:
+        """Registry items of an archive's entry versions, by status, the latest first."""
+        table = aws.Table(self.outputs["EntriesTable"])
+        for status in statuses:
+            yield from table.query(
+                IndexName=entries.BY_ARCHIVE_STATUS,
+                KeyConditionExpression="archive_status = :archive_status",
+                ExpressionAttributeValues={":archive_status": f"{archive_id}#{status.value}"},
+                ScanIndexForward=False,
+            )
+
+    def entry(self, archive_id: str, name: str) -> list[dict[str, Any]]:
+        """Registry items of all versions of an entry, the newest first.
+
+        Args:
+            archive_id: its archive.
+            name: its name (path below the archive), or its entry id.
+
+        Raises:
+            EntryNotFound: the archive has none of that name.
+        """
+        table = aws.Table(self.outputs["EntriesTable"])
+        for entry_id in (name, entries.entry_id_of(archive_id, landing.SOURCE_TYPE, name)):
+            found = table.query(
+                KeyConditionExpression="entry_id = :entry_id",
+                ExpressionAttributeValues={":entry_id": entry_id},
+                ScanIndexForward=False,
+            )
+            if versions := [item for item in found if item["archive_id"] == archive_id]:
+                return versions
+        for item in self.entries(archive_id, DocumentStatus):  # its identity may be another than its name
+            if item["name"] == name:
+                return self.entry(archive_id, item["entry_id"])
+        raise EntryNotFound(f"The archive {archive_id} has no entry of that name.")
+
+    def insights(self, entry_id: str, version: str) -> Insights | None:
+        """What was extracted of an entry version as a whole, None when nothing was."""
+        lake = aws.ObjectStore(self.outputs["LakeBucket"])
+        key = layout.entry_insights(entry_id, version)
+        return None if lake.head(key) is None else lake.read_model(key, Insights)
 
     def ingestions(self, archive_id: str, since: str) -> Iterator[Job]:
         """Ingestion jobs of an archive that started at or after a time (ISO 8601), in any status."""

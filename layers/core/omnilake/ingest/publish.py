@@ -10,12 +10,32 @@ from omnilake import archives, aws, entries, jobs
 from omnilake.errors import ArchiveNotFound, StageFailed
 from omnilake.ingest import landing, stages
 from omnilake.ingest.purge import purge
+from omnilake.insights import outcomes as insights
 from omnilake.models import Archive, Batch, BatchDocument, DocumentStatus, ErrorRecord, JobKind
 
 STATE = "Publish Entries"
 
 _CURRENT = (DocumentStatus.COMPLETED, DocumentStatus.EXPANDED, DocumentStatus.DELETED)
 _EVENTS = {DocumentStatus.FAILED: "Document Failed", DocumentStatus.DELETED: "Document Deleted"}
+
+
+class StateFailure(BaseModel):
+    """The error that a state ended with, as Step Functions tells it. Empty: it did not fail."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    error: str = ""
+    cause: str = ""
+
+    def record(self) -> ErrorRecord | None:
+        """It as it stands on a record; None when there is none."""
+        return ErrorRecord.of_state(self.error, self.cause) if self.error else None
+
+
+class PublishEvent(stages.BatchEvent):
+    """Which batch, and what became of its insights as a whole."""
+
+    insights_failure: StateFailure = StateFailure()
 
 
 class PublishResult(BaseModel):
@@ -29,20 +49,23 @@ class PublishResult(BaseModel):
     error_code: str = ""
 
 
-def publish_entries(job_id: str) -> PublishResult:
-    """End a batch: COMPLETED entries supersede their older versions, FAILED ones are recorded, objects move on."""
+def publish_entries(job_id: str, insights_failure: StateFailure | None = None) -> PublishResult:
+    """End a batch: COMPLETED entries supersede their older versions, FAILED ones are recorded, objects move on.
+
+    Args:
+        job_id: the execution's name.
+        insights_failure: the error that Extract Insights ended with. It is recorded and fails no document.
+    """
     batch = stages.latest(job_id)
     if batch is None:
         raise StageFailed(f"Batch {job_id} was never registered.")
     jobs.enter(job_id, JobKind.INGEST_DOCUMENT, STATE)
-    done = batch.model_copy(
-        update={
-            "documents": [
-                document.model_copy(update={"status": DocumentStatus.COMPLETED}) if document.live else document
-                for document in batch.documents
-            ]
-        }
-    )
+    documents = [
+        document.model_copy(update={"status": DocumentStatus.COMPLETED}) if document.live else document
+        for document in batch.documents
+    ]
+    failure = insights_failure.record() if insights_failure else None
+    done = batch.model_copy(update={"documents": insights.applied(job_id, documents, failure)})
     return close_batch(done, STATE)
 
 
@@ -82,6 +105,8 @@ def _close(document: BatchDocument, batch: Batch, archive: Archive | None) -> No
             embedding_space=archive.space.space_id if archive else "",
             chunker=archive.chunking.kind if archive else "",
             configuration_hash=archive.configuration_hash if archive else "",
+            insights_status=document.insights_status or "",  # empty: none were asked for
+            insights_error=document.insights_error.code if document.insights_error else "",
         )
         keeps_all = archive is not None and not archive.retain_latest_originals_only
         _supersede(document, batch.job_id, batch.archive_id, keeps_all)
@@ -193,6 +218,10 @@ def outcome(document: BatchDocument) -> dict[str, Any]:
     for count in ("chunks", "members"):
         if getattr(document, count):
             record[count] = getattr(document, count)
+    if document.insights_status is not None:
+        record["insights"] = document.insights_status.value
+    if document.insights_error is not None:
+        record["insights_error"] = document.insights_error.model_dump(mode="json")
     if document.error is not None:
         record["error"] = document.error.model_dump(mode="json")
     return record
