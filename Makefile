@@ -57,7 +57,10 @@ docs: setup                                     ## diagrams of the state machine
 bench-overhead: setup-dev
 	@$(BIN)/python benchmarks/overhead.py
 
+bench-ingest: setup-dev                         ## DATA=folder of a BEIR set, DOCUMENTS=most of them
+	@$(BIN)/python benchmarks/ingest.py $(if $(DATA),--data $(DATA)) --documents $(or $(DOCUMENTS),5000)
+
 clean:                                          ## caches and builds; not the embedded cloud's data
 	@rm -rf .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 
-.PHONY: help setup setup-dev demo test lint sam-local build docs bench-overhead clean
+.PHONY: help setup setup-dev demo test lint sam-local build docs bench-overhead bench-ingest clean
