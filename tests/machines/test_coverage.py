@@ -13,6 +13,7 @@ from omnilake_local.diagram import nested
 MACHINES = {
     "ingest_document": "IngestDocumentMachine",
     "ingest_collection": "IngestCollectionMachine",
+    "sync_source": "SyncSourceMachine",
     "answer_request": "AnswerRequestMachine",
     "compact_evidence": "CompactEvidenceMachine",
 }
