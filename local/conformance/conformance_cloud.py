@@ -56,10 +56,11 @@ def unique(prefix: str = "") -> str:
 
 
 class Server:
-    """A server process on a free port with its own state folder."""
+    """A server process on a free port with its own state folder, and what to add to its environment."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, environment: dict[str, str] | None = None) -> None:
         self.state_dir = state_dir
+        self.environment = environment or {}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -69,7 +70,7 @@ class Server:
     def start(self) -> None:
         """Start and wait until it is healthy."""
         log = (self.state_dir / "server.log").open("ab")
-        environment = {**os.environ, "PYTHONPATH": str(LOCAL), "OF_THE_HOST": "1"}
+        environment = {**os.environ, "PYTHONPATH": str(LOCAL), "OF_THE_HOST": "1", **self.environment}
         command = [
             str(environments()["cloud"].python),
             *("-m", "omnilake_local.server", "--port", str(self.port), "--state-dir", str(self.state_dir)),
@@ -125,14 +126,14 @@ class Server:
             self.process.kill()
             self.process.wait()
 
-    def client(self, service: str) -> Any:
-        """A boto3 client of the server."""
+    def client(self, service: str, key: tuple[str, str] = ("test", "test")) -> Any:
+        """A boto3 client of the server, with the account's own key or another: its id and its secret."""
         return boto3.client(
             service,
             endpoint_url=self.endpoint_url,
             region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=key[0],
+            aws_secret_access_key=key[1],
             config=Config(
                 retries={"total_max_attempts": 1},
                 read_timeout=60,
