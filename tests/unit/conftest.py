@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import layer_packages
 import pytest
@@ -74,6 +76,20 @@ def stack(mocked_aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     settings.cache_clear()
     lake.cache_clear()
+
+
+@pytest.fixture
+def published(stack: None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """(detail type, detail) of every event that was put on the bus."""
+    seen: list[tuple[str, dict[str, Any]]] = []
+    real = aws.client("events").put_events
+
+    def put_events(Entries: list[dict[str, Any]]) -> Any:  # noqa: N803 - boto3's own name
+        seen.extend((each["DetailType"], json.loads(each["Detail"])) for each in Entries)
+        return real(Entries=Entries)
+
+    monkeypatch.setattr(aws.client("events"), "put_events", put_events)
+    return seen
 
 
 @pytest.fixture

@@ -276,8 +276,9 @@ def concurrently(function: Callable[[T], R], items: Sequence[T], threads: int = 
 
 
 def execution_arn(machine_arn: str, name: str) -> str:
-    """The ARN that an execution of that name has, or will have."""
-    return machine_arn.replace(":stateMachine:", ":execution:") + f":{name}"
+    """The ARN that an execution of a machine, named by its own ARN or that of an alias, has or will have."""
+    prefix, _, rest = machine_arn.partition(":stateMachine:")
+    return f"{prefix}:execution:{rest.split(':')[0]}:{name}"
 
 
 def region() -> str:

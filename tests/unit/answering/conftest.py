@@ -1,10 +1,8 @@
-"""A deployment with an archive, an embedding provider that needs no model file, and a bus one can read."""
+"""A deployment with an archive and an embedding provider that needs no model file."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -27,17 +25,3 @@ def archive(stack: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
     embedding.provider._kinds.clear()
     embedding.provider._kinds.update(kinds)
     embedding.provider_for.cache_clear()
-
-
-@pytest.fixture
-def published(stack: None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
-    """(detail type, detail) of every event that was put on the bus."""
-    seen: list[tuple[str, dict[str, Any]]] = []
-    real = aws.client("events").put_events
-
-    def put_events(Entries: list[dict[str, Any]]) -> Any:  # noqa: N803 - boto3's own name
-        seen.extend((each["DetailType"], json.loads(each["Detail"])) for each in Entries)
-        return real(Entries=Entries)
-
-    monkeypatch.setattr(aws.client("events"), "put_events", put_events)
-    return seen

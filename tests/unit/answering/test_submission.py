@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from omnilake import aws, jobs, layout
-from omnilake.answering.submission import MAX_REQUEST_BYTES, execution_arn_of, job_id_of, submit_request
+from omnilake.answering.submission import MAX_REQUEST_BYTES, job_id_of, submit_request
 from omnilake.errors import InvalidRequest, TransientError
 from omnilake.models import JobKind, JobStatus
 from omnilake.settings import settings
@@ -35,7 +35,7 @@ def test_the_request_is_stored_recorded_and_started_under_the_jobs_name(machine:
     assert json.loads(aws.lake().read(layout.request(submitted.job_id))) == REQUEST
     job = jobs.get(submitted.job_id)
     assert (job.kind, job.status, job.archive_id) == (JobKind.ANSWER_REQUEST, JobStatus.PENDING, "docs")
-    assert job.execution_arn == submitted.execution_arn == execution_arn_of(machine, submitted.job_id)
+    assert job.execution_arn == submitted.execution_arn == aws.execution_arn(machine, submitted.job_id)
     execution = boto3.client("stepfunctions").describe_execution(executionArn=submitted.execution_arn)
     assert json.loads(execution["input"]) == {"job_id": submitted.job_id}
 
@@ -77,7 +77,7 @@ def test_a_job_id_is_never_longer_than_an_execution_name() -> None:
 
 def test_an_alias_leads_to_the_executions_of_its_machine() -> None:
     alias = "arn:aws:states:us-east-1:123456789012:stateMachine:answer:live"
-    assert execution_arn_of(alias, "job") == "arn:aws:states:us-east-1:123456789012:execution:answer:job"
+    assert aws.execution_arn(alias, "job") == "arn:aws:states:us-east-1:123456789012:execution:answer:job"
 
 
 @pytest.mark.parametrize(("key", "status"), [(None, JobStatus.FAILED), ("key", JobStatus.PENDING)])

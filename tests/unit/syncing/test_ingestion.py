@@ -239,3 +239,37 @@ def test_should_close_a_sync_that_a_person_stopped(source: Source, notes: Notes)
     assert (job.status, job.error.code) == (JobStatus.FAILED, "EXECUTION_ABORTED")
     assert sources.get(source.source_id).status is SourceStatus.FAILED
     assert sources.claim(source.source_id, "sync-2") == "sync-2"
+
+
+def test_should_tell_the_bus_of_its_end(
+    source: Source, notes: Notes, published: list[tuple[str, dict[str, Any]]]
+) -> None:
+    notes.put("a", "note")
+    synced(source, "sync-1")
+    notes.delete("a")
+    failed_in_ingestion(source, "sync-2")
+    (done, completed), (not_done, failed) = (each for each in published if each[0].startswith("Sync "))
+    assert (done, not_done) == ("Sync Completed", "Sync Failed")
+    whose = {"source_id": source.source_id, "archive_id": source.archive_id}
+    counts = manifest(source, "sync-1").counts
+    assert counts.records == 1
+    assert completed == whose | {"job_id": "sync-1"} | counts.model_dump()
+    assert {name: failed[name] for name in ("job_id", "records", "deleted")} == {
+        "job_id": "sync-2",
+        "records": 1,
+        "deleted": 1,
+    }
+    assert failed["error"]["code"] == jobs.get("sync-2").error.code  # type: ignore[union-attr]
+
+
+def test_should_tell_the_bus_when_it_died_before_it_did(
+    source: Source, notes: Notes, published: list[tuple[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched(source, "sync-1")
+    prepare_ingestion("sync-1", source.source_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(aws, "publish_event", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            advance_cursor("sync-1", source.source_id)
+    advance_cursor("sync-1", source.source_id)
+    assert [kind for kind, _ in published] == ["Sync Completed"]

@@ -51,7 +51,7 @@ def submit_request(request: Any, idempotency_key: str | None = None) -> Submissi
     job_id = job_id_of(archive_id, body, idempotency_key or str(uuid.uuid4()))
     aws.lake().write(layout.request(job_id), body, "application/json")
     machine = settings().require("answer_machine_arn")
-    execution_arn = execution_arn_of(machine, job_id)
+    execution_arn = aws.execution_arn(machine, job_id)
     created = jobs.create(job_id, JobKind.ANSWER_REQUEST, archive_id, execution_arn)
     try:
         started = aws.client("stepfunctions").start_execution(
@@ -72,12 +72,6 @@ def job_id_of(archive_id: str, body: bytes, key: str) -> str:
     readable = re.sub(r"[^a-z0-9_-]+", "-", archive_id.lower())[:_ARCHIVE_CHARACTERS].strip("-") or "unknown"
     digest = hashlib.sha256(len(body).to_bytes(8, "big") + body + key.encode()).hexdigest()
     return f"answer-{readable}-{digest[:32]}"
-
-
-def execution_arn_of(machine_arn: str, name: str) -> str:
-    """ARN that an execution of a machine, named by its own ARN or that of an alias, has."""
-    prefix, _, rest = machine_arn.partition(":stateMachine:")
-    return f"{prefix}:execution:{rest.split(':')[0]}:{name}"
 
 
 def _body(request: Any) -> bytes:

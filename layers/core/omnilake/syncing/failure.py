@@ -1,9 +1,10 @@
-"""Record Failure: the job says why, the source is free for its next sync, the cursors stay where they are."""
+"""Record Failure: job and bus say why, the source is free for its next sync, the cursors stay where they are."""
 
 from __future__ import annotations
 
 from omnilake import jobs, sources
 from omnilake.models import ErrorRecord, JobKind, Model
+from omnilake.syncing.announcing import announce
 
 
 class FailureResult(Model):
@@ -25,4 +26,5 @@ def record_failure(job_id: str, error: str, cause: str, state: str = "") -> Fail
     source_id = jobs.get(job_id).source_id
     jobs.fail(job_id, JobKind.SYNC_SOURCE, state, record)
     sources.release(source_id, job_id, record)
+    announce(job_id)
     return FailureResult(error_code=record.code)

@@ -17,6 +17,7 @@ from omnilake.connectors.protocol import Problem
 from omnilake.errors import StageFailed
 from omnilake.ingest import collections
 from omnilake.models import JobKind, Model, StreamCursor
+from omnilake.syncing.announcing import announce
 from omnilake.syncing.known import final_known, pending_known
 from omnilake.syncing.parts import (
     Advance,
@@ -87,9 +88,11 @@ def advance_cursor(job_id: str, source_id: str) -> SyncResult:
 
     Raises:
         StageFailed: another sync has moved a cursor.
+        TransientError: the bus did not take the event that tells of the end.
     """
     if not jobs.enter(job_id, JobKind.SYNC_SOURCE, "Advance Cursor"):
-        sources.release(source_id, job_id)  # its job ended here, and this did not come to it
+        announce(job_id)  # its job ended here, and this did not come to it
+        sources.release(source_id, job_id)
         return SyncResult(cursors=0)
     plan, progress = read_plan(job_id), read_progress(job_id)
     began_with = {planned.stream.name: planned.began_with for planned in plan.streams}
@@ -105,6 +108,7 @@ def advance_cursor(job_id: str, source_id: str) -> SyncResult:
         **progress.counts.model_dump(),
         streams_read=len(progress.ended),
     )
+    announce(job_id)
     sources.release(source_id, job_id)
     for each in advances:
         for key in each.leftovers:
