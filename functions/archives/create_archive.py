@@ -22,6 +22,7 @@ class CreateArchiveEvent(BaseModel):
     retain_latest_originals_only: bool = True
     tag_hints: list[str] = []
     insights_schema: dict[str, Any] | None = None
+    embedding_model: str = ""
 
 
 @state_handler(CreateArchiveEvent, state="Create Archive")

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import stack_in_moto
 
+from omnilake.embedding.models import KNOWN
+
 ROOT = Path(__file__).resolve().parents[2]
 Resources = dict[str, dict[str, Any]]
 
@@ -27,6 +29,10 @@ WILDCARD_RESOURCES = {
 }
 
 
+REMADE_TABLES = {"EmbeddingCacheTable", "RateLimitsTable"}
+"""What they hold is made again by itself."""
+
+
 def of_type(resources: Resources, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, resource in resources.items():
         if resource["Type"] == kind:
@@ -37,11 +43,17 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def statements(role: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for policy in role.get("Policies", []):
-        for each in policy.get("Fn::If", [None, policy])[1:]:  # what a condition gives is judged as if it were given
-            if "PolicyDocument" in each:
-                yield from as_list(each["PolicyDocument"]["Statement"])
+def grants(resources: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every statement of every role, in the role or in a policy of its own, with who has it."""
+    for name, role in of_type(resources, "AWS::IAM::Role"):
+        for policy in role.get("Policies", []):
+            for each in policy.get("Fn::If", [None, policy])[
+                1:
+            ]:  # what a condition gives is judged as if it were given
+                if "PolicyDocument" in each:
+                    yield from ((name, statement) for statement in as_list(each["PolicyDocument"]["Statement"]))
+    for name, policy in of_type(resources, "AWS::IAM::Policy"):
+        yield from ((name, statement) for statement in as_list(policy["PolicyDocument"]["Statement"]))
 
 
 def target_of(value: Any) -> str:
@@ -50,17 +62,40 @@ def target_of(value: Any) -> str:
 
 
 def test_should_grant_no_action_with_a_wildcard(resources: Resources) -> None:
-    for name, role in of_type(resources, "AWS::IAM::Role"):
-        for statement in statements(role):
-            wild = [action for action in as_list(statement["Action"]) if "*" in action]
-            assert not wild, f"{name} grants {wild}"
+    for name, statement in grants(resources):
+        wild = [action for action in as_list(statement["Action"]) if "*" in action]
+        assert not wild, f"{name} grants {wild}"
 
 
 def test_should_grant_every_resource_only_where_there_is_no_resource_to_name(resources: Resources) -> None:
-    for name, role in of_type(resources, "AWS::IAM::Role"):
-        for statement in statements(role):
-            if "*" in as_list(statement["Resource"]):
-                assert set(as_list(statement["Action"])) <= WILDCARD_RESOURCES, f"{name}: {statement}"
+    for name, statement in grants(resources):
+        if "*" in as_list(statement["Resource"]):
+            assert set(as_list(statement["Action"])) <= WILDCARD_RESOURCES, f"{name}: {statement}"
+
+
+def test_should_read_keys_only_where_a_secret_is_named(resources: Resources) -> None:
+    readers = {
+        name: resources[name].get("Condition")
+        for name, statement in grants(resources)
+        if {"secretsmanager:GetSecretValue", "ssm:GetParameter"} & set(as_list(statement["Action"]))
+        and "Embedding" in json.dumps(statement["Resource"])
+    }
+    assert readers == {
+        "EmbeddingSecretAccess": "HasEmbeddingSecret", "EmbeddingParameterAccess": "HasEmbeddingParameter",
+    }  # fmt: skip
+
+
+def test_should_let_functions_invoke_exactly_the_models_that_are_known(resources: Resources) -> None:
+    known = {each.model for each in KNOWN.values() if each.provider == "bedrock"}
+    named = [
+        (name, {str(arn["Fn::Sub"]).rsplit("/", 1)[1] for arn in as_list(statement["Resource"])})
+        for name, statement in grants(resources)
+        if "bedrock:InvokeModel" in as_list(statement["Action"]) and "embed" in json.dumps(statement["Resource"])
+    ]
+    assert {name for name, _ in named} == {
+        "EmbedBatchFunctionRole", "PlanRetrievalFunctionRole", "EmbeddingFallbackAccess",
+    }  # fmt: skip
+    assert all(models == known for _, models in named)
 
 
 def test_should_give_every_function_a_role_of_its_own(resources: Resources) -> None:
@@ -144,10 +179,9 @@ def test_should_send_failed_asynchronous_invocations_to_a_dead_letter_queue(reso
     }
     permitted |= {  # EventBridge Scheduler invokes by a role
         target_of(statement["Resource"])
-        for _, role in of_type(resources, "AWS::IAM::Role")
-        if "scheduler.amazonaws.com" in json.dumps(role["AssumeRolePolicyDocument"])
-        for statement in statements(role)
+        for name, statement in grants(resources)
         if statement["Action"] == "lambda:InvokeFunction"
+        and "scheduler.amazonaws.com" in json.dumps(resources[name]["Properties"].get("AssumeRolePolicyDocument"))
     }
     caught = {
         target_of(config["FunctionName"])
@@ -175,7 +209,8 @@ def test_should_keep_buckets_private_encrypted_and_versioned(resources: Resource
 
 def test_should_keep_tables_recoverable_and_encrypted(resources: Resources) -> None:
     for name, table in of_type(resources, "AWS::DynamoDB::Table"):
-        assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True, name
+        recoverable = table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+        assert recoverable is (name not in REMADE_TABLES), name
         assert table["SSESpecification"]["SSEEnabled"] is True, name
         assert table["BillingMode"] == "PAY_PER_REQUEST", name
 
@@ -184,7 +219,7 @@ def test_should_let_jobs_expire(resources: Resources) -> None:
     expiring = {
         name for name, table in of_type(resources, "AWS::DynamoDB::Table") if "TimeToLiveSpecification" in table
     }
-    assert expiring == {"JobsTable"}
+    assert expiring == {"JobsTable", *REMADE_TABLES}
 
 
 def test_should_log_machines_without_execution_data(resources: Resources) -> None:

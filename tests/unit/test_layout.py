@@ -21,7 +21,11 @@ def keys_of(job_id: str) -> list[str]:
     return [
         layout.batch_manifest(job_id),
         *(layout.batch(job_id, stage) for stage in stages.STAGES),
-        *(key(job_id, number) for key in (layout.embed_batch, layout.embed_vectors) for number in (0, 1, 10)),
+        *(
+            key(job_id, number)
+            for key in (layout.embed_batch, layout.embed_vectors, layout.embed_report)
+            for number in (0, 1, 10)
+        ),
         layout.request(job_id),
         *(layout.answer_part(job_id, part) for part in (parts.FUSED, parts.COMPOSED, parts.ANSWER)),
         *(layout.compaction_node(job_id, number, group) for number, group in itertools.product((0, 1, 10), repeat=2)),

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from omnilake import aws, embedding, layout
 from omnilake.clock import now
-from omnilake.errors import ArchiveExists, ArchiveNotFound, InvalidArchive, StageFailed
+from omnilake.errors import ArchiveExists, ArchiveNotFound, EmbeddingRejected, InvalidArchive, StageFailed
 from omnilake.insights.schema import check_schema
 from omnilake.models import Archive, ArchiveId, ChunkingConfig, EmbeddingSpace, Model, ProcessingRule, Store, Tag
 from omnilake.settings import settings
@@ -40,6 +40,8 @@ class ArchiveDefinition(Model):
     retain_latest_originals_only: bool = True
     tag_hints: list[Tag] = Field(default=[], max_length=200)
     insights_schema: dict[str, Any] | None = None
+    embedding_model: str = Field(default="", max_length=200)
+    """Its space, ``provider/model`` or ``provider/model@dimensions``; the deployment's default when empty."""
 
 
 _COMPARED = {"description", "chunking", "rules", "retain_latest_originals_only", "tag_hints", "insights_schema"}
@@ -67,7 +69,7 @@ def create_archive(
     """
     wanted = _defined({"archive_id": archive_id, "description": description, "chunking": chunking or {}} | definition)
     existing = _find(wanted.archive_id)
-    space = _space(existing)
+    space = _space(wanted.embedding_model, existing)
     wanted = _fitted(wanted, embedding.max_passage_tokens(space))
     if existing is not None:
         return _same(existing, wanted, space)
@@ -116,7 +118,8 @@ def get_store(archive: Archive) -> Store:
     item = aws.table("stores_table").get({"store_id": archive.store_id})
     if item is None:
         raise StageFailed(f"The record of store {archive.store_id} is missing.")
-    return Store.model_validate(item)
+    # The committer keeps figures of its own beside the record's fields.
+    return Store.model_validate({name: item[name] for name in Store.model_fields if name in item})
 
 
 def _defined(told: dict[str, Any]) -> ArchiveDefinition:
@@ -139,8 +142,14 @@ def _names(error: ValueError) -> str:
     return ", ".join(sorted({".".join(str(part) for part in each["loc"]) for each in error.errors()}))
 
 
-def _space(existing: Archive | None) -> EmbeddingSpace:
-    return existing.space if existing is not None else embedding.default_space()
+def _space(embedding_model: str, existing: Archive | None) -> EmbeddingSpace:
+    """The space that is asked for; where none is, that of the archive as it is, or the deployment's default."""
+    if not embedding_model:
+        return existing.space if existing is not None else embedding.default_space()
+    try:
+        return embedding.space_named(embedding_model)
+    except EmbeddingRejected as error:
+        raise InvalidArchive(error.message, action=error.action) from error
 
 
 def _fitted(wanted: ArchiveDefinition, max_tokens: int) -> ArchiveDefinition:

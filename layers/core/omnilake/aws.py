@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -193,6 +195,43 @@ class Table:
             request["ExpressionAttributeValues"] = marshal(values)
         return _conditional("delete_item", request)
 
+    def get_many(self, keys: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Items with these keys, as far as they are there; in no order, read eventually consistently.
+
+        Raises:
+            TransientError: the table did not give all of them for several tries.
+        """
+        found = concurrently(self._get_hundred, [keys[first : first + 100] for first in range(0, len(keys), 100)])
+        return [item for items in found for item in items]
+
+    def _get_hundred(self, keys: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        asked = [marshal(key) for key in keys]
+        for _ in _attempts():
+            answer = client("dynamodb").batch_get_item(RequestItems={self.name: {"Keys": asked}})
+            items += [unmarshal(item) for item in answer["Responses"].get(self.name, [])]
+            asked = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            if not asked:
+                return items
+        raise TransientError(f"DynamoDB did not give {len(asked)} items.")
+
+    def put_many(self, items: Sequence[dict[str, Any]]) -> None:
+        """Write items with different keys, without condition.
+
+        Raises:
+            TransientError: the table did not take all of them for several tries.
+        """
+        concurrently(self._put_some, [items[first : first + 25] for first in range(0, len(items), 25)])
+
+    def _put_some(self, items: Sequence[dict[str, Any]]) -> None:
+        asked = [{"PutRequest": {"Item": marshal(item)}} for item in items]
+        for _ in _attempts():
+            answer = client("dynamodb").batch_write_item(RequestItems={self.name: asked})
+            asked = answer.get("UnprocessedItems", {}).get(self.name, [])
+            if not asked:
+                return
+        raise TransientError(f"DynamoDB did not take {len(asked)} items.")
+
     def query(self, **request: Any) -> Iterator[dict[str, Any]]:
         """All items of a query (``IndexName``, ``KeyConditionExpression``, plain ``ExpressionAttributeValues`` …)."""
         if "ExpressionAttributeValues" in request:
@@ -200,6 +239,14 @@ class Table:
         for page in client("dynamodb").get_paginator("query").paginate(TableName=self.name, **request):
             for item in page.get("Items", []):
                 yield unmarshal(item)
+
+
+def _attempts(most: int = 5) -> Iterator[int]:
+    """Numbers of attempts, with growing random pauses between them."""
+    for attempt in range(most):
+        if attempt:
+            time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 (full jitter, not a secret)
+        yield attempt
 
 
 def _conditional(operation: str, request: dict[str, Any]) -> bool:

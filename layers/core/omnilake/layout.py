@@ -53,6 +53,11 @@ def batch_insights(job_id: str) -> str:
     return f"batches/{job_id}/insights.json"
 
 
+def embed_report(job_id: str, number: int) -> str:
+    """What embedding them came to (``EmbedReport``, JSON): rejected entries, figures of quality, usage."""
+    return f"batches/{job_id}/embed/{number:05d}.json"
+
+
 def entry_text(entry_id: str, version: str) -> str:
     """Extracted text of an entry version, UTF-8: what offsets point into."""
     return f"entries/{entry_id}/{version}/text.txt"
@@ -75,7 +80,12 @@ def entry_rows(entry_id: str, version: str) -> str:
 
 def vector_backup(store_id: str, job_id: str) -> str:
     """Rows that an ingestion committed to a store, vectors included (Parquet): a store can be built again of these."""
-    return f"backups/{store_id}/{job_id}.parquet"
+    return f"{vector_backups(store_id)}{job_id}.parquet"
+
+
+def vector_backups(store_id: str) -> str:
+    """Prefix of a store's backups."""
+    return f"backups/{store_id}/"
 
 
 def collection_part(job_id: str, part: str) -> str:

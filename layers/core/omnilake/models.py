@@ -270,6 +270,19 @@ class BatchDocument(Model):
         return self.status == DocumentStatus.PROCESSING
 
 
+class LedgerLine(Model):
+    """What one state call used."""
+
+    state: str
+    provider: str
+    model: str
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    seconds: float = 0.0
+
+
 class Batch(Model):
     """The documents of a batch after a state; stored as JSON in the lake."""
 
@@ -280,6 +293,7 @@ class Batch(Model):
     embed_batches: int = 0
     chunks: int = 0
     error: ErrorRecord | None = None  # of the execution, when it failed with documents on their way
+    ledger: list[LedgerLine] = []  # what models were paid for, as far as it is known
 
 
 class SegmentKind(StrEnum):
@@ -484,19 +498,6 @@ class Claim(Model):
     text: str
     quotes: list[Quote] = Field(min_length=1)
     score: float = 0.0
-
-
-class LedgerLine(Model):
-    """What one state call used."""
-
-    state: str
-    provider: str
-    model: str
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float = 0.0
-    seconds: float = 0.0
 
 
 class Citation(Model):

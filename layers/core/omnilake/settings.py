@@ -68,6 +68,20 @@ class Settings(BaseModel):
     """Most tokens (cl100k) of a document that are read for its insights."""
     insights_prices: str = Field(default="0,0", pattern=r"^\d+(\.\d+)?,\d+(\.\d+)?$")
     """US dollars per million tokens that the model reads and writes, for the ledger."""
+    embedding_model: str = "local/all-MiniLM-L6-v2"
+    """Space of new archives: provider/model or provider/model@dimensions (``embedding.models``)."""
+    embedding_secret: str = ""
+    """Secrets Manager secret with the providers' keys."""
+    embedding_parameter: str = ""
+    """SSM parameter with them, where there is no secret."""
+    embedding_options: str = ""
+    """JSON of ``embedding.options.EmbeddingOptions``."""
+    embedding_fallback_region: str = ""
+    """Region of Bedrock that is asked when the function's own can't serve."""
+    embedding_cache_table: str = ""
+    embedding_cache_days: int = Field(default=30, ge=0)
+    """How long a passage's vector is kept for the next archive that has the same text; 0: not at all."""
+    rate_limits_table: str = ""
     job_ttl_days: int = Field(default=90, gt=0)
 
     def require(self, name: str) -> str:

@@ -39,6 +39,35 @@ def count(text: str, encoding: str = DEFAULT_ENCODING) -> int:
     return len(_encoding(encoding).encode_ordinary(text))
 
 
+def spans(text: str, encoding: str = DEFAULT_ENCODING) -> list[tuple[int, int]]:
+    """Character spans ``[start, end)`` of a text's tokens, white space around a token left out of its span.
+
+    A token is a run of bytes. One that begins or ends inside a character covers that character, so several tokens may
+    share a place. Special tokens spelled out in the text count as the plain text they are.
+
+    Raises:
+        StageFailed: as :func:`count`.
+    """
+    coder = _encoding(encoding)
+    pieces = coder.decode_tokens_bytes(coder.encode_ordinary(text))
+    found: list[tuple[int, int]] = []
+    begun = 0  # characters whose first byte has been seen
+    for piece in pieces:
+        starts = sum(byte & 0xC0 != 0x80 for byte in piece)
+        start = begun - (piece[0] & 0xC0 == 0x80)
+        begun += starts
+        found.append(_trimmed(text, start, begun))
+    return found
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """A span without white space around it; one of white space alone as it is."""
+    inner = text[start:end]
+    if not inner or inner.isspace():
+        return start, end
+    return start + len(inner) - len(inner.lstrip()), end - len(inner) + len(inner.rstrip())
+
+
 @cache
 def _encoding(name: str) -> Encoding:
     ranks = os.environ.setdefault("TIKTOKEN_CACHE_DIR", _packaged_ranks())

@@ -120,6 +120,27 @@ def test_of_two_creations_at_once_one_wins_and_no_store_is_left_over(monkeypatch
     assert [item["store_id"] for item in index] == [made[0].store_id]
 
 
+def test_an_archive_has_the_embedding_model_that_was_asked_for_and_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = create_archive("small", embedding_model="openai/text-embedding-3-small@256")
+    assert get_store(made).space == made.space == embedding.space_for("openai", "text-embedding-3-small", 256)
+    monkeypatch.setattr(embedding, "default_space", lambda: embedding.space_for("voyage", "voyage-4"))
+    assert create_archive("small") == made
+    with pytest.raises(ArchiveExists):
+        create_archive("small", embedding_model="openai/text-embedding-3-small@512")
+
+
+def test_default_chunks_fit_a_model_that_reads_little() -> None:
+    made = create_archive("short", embedding_model="bedrock/cohere.embed-english-v3")
+    assert made.chunking.max_tokens + archives.HEADROOM_TOKENS <= embedding.max_passage_tokens(made.space)
+    assert create_archive("short", embedding_model="bedrock/cohere.embed-english-v3") == made
+
+
+def test_an_unknown_embedding_model_is_refused() -> None:
+    with pytest.raises(InvalidArchive, match="known"):
+        create_archive("docs", embedding_model="openai/gpt-5")
+    assert stores() == []
+
+
 @pytest.mark.parametrize("archive_id", ["", "ab", "Docs", "-docs", "a/b", "docs\n", "x" * 64, "dócs"])
 def test_an_id_that_does_not_fit_is_refused(archive_id: str) -> None:
     with pytest.raises(InvalidArchive, match="archive_id"):

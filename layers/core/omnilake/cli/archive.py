@@ -21,6 +21,12 @@ def archive() -> None:
 @archive.command()
 @click.argument("archive_id")
 @click.option("--description", help="What it holds, for people.")
+@click.option(
+    "--embedding",
+    "embedding_model",
+    metavar="MODEL",
+    help="provider/model or provider/model@dimensions. Default: the deployment's. It can't be changed later.",
+)
 @click.option("--chunking", "kind", type=click.Choice(_KINDS), help="How text is cut. Default: auto, by document.")
 @click.option("--max-tokens", type=int, metavar="N", help="Most tokens of a chunk.")
 @click.option("--overlap", "overlap_tokens", type=int, metavar="N", help="Tokens that neighbours share.")
@@ -39,7 +45,13 @@ def archive() -> None:
 )
 @click.pass_obj
 def create(
-    stack: str, /, archive_id: str, description: str | None, definition: IO[str] | None, **chunking: Any
+    stack: str,
+    /,
+    archive_id: str,
+    description: str | None,
+    embedding_model: str | None,
+    definition: IO[str] | None,
+    **chunking: Any,
 ) -> None:
     """Create an archive (nothing happens if it exists as described)."""
     told = _told(definition)
@@ -48,6 +60,8 @@ def create(
         told["chunking"] = {**told.get("chunking", {}), **given}
     if description is not None:
         told["description"] = description
+    if embedding_model is not None:
+        told["embedding_model"] = embedding_model
     made = Deployment(stack).create_archive(archive_id, **told)
     click.echo(f"{made.archive_id}  store {made.store_id}  space {made.space.space_id}")
 

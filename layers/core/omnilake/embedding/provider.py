@@ -87,10 +87,15 @@ def provider_for(space: EmbeddingSpace) -> EmbeddingProvider:
 
 
 def default_space() -> EmbeddingSpace:
-    """The space of new archives. Needs no model at hand."""
-    from omnilake.embedding import local
+    """The space of new archives, by the template's parameter EmbeddingModel. Needs no model at hand.
 
-    return local.SPACE
+    Raises:
+        EmbeddingRejected: the parameter names no known model.
+    """
+    from omnilake.embedding.models import space_named
+    from omnilake.settings import settings
+
+    return space_named(settings().embedding_model)
 
 
 def max_passage_tokens(space: EmbeddingSpace) -> int:
@@ -100,6 +105,15 @@ def max_passage_tokens(space: EmbeddingSpace) -> int:
         EmbeddingRejected: no provider serves the space.
     """
     return _kind(space).max_tokens(space)
+
+
+def price_of(space: EmbeddingSpace) -> float:
+    """US dollars per million tokens in a space; 0 where tokens are not what is paid."""
+    from omnilake.embedding.models import KNOWN
+    from omnilake.embedding.options import options
+
+    known = KNOWN.get(f"{space.provider}/{space.model}")
+    return 0.0 if known is None else options().price(known)
 
 
 def _kind(space: EmbeddingSpace) -> ProviderKind:
@@ -123,23 +137,38 @@ def checked(vectors: Vectors, count: int, space: EmbeddingSpace) -> Vectors:
     Raises:
         EmbeddingRejected: another shape or type; NaN, infinity or a zero vector; not of length 1 in a normalised space.
     """
+    for reason in faults(vectors, count, space).values():
+        raise EmbeddingRejected(reason)
+    return vectors
+
+
+def faults(vectors: Vectors, count: int, space: EmbeddingSpace) -> dict[int, str]:
+    """Row → why its vector can't be stored and compared. All rows, when the array as a whole is of a wrong shape.
+
+    Args:
+        vectors: what a provider or the staging area gave.
+        count: how many there must be.
+        space: where they claim to live.
+    """
     import numpy as np
 
     if vectors.dtype != np.float32 or vectors.shape != (count, space.dimensions):
-        raise EmbeddingRejected(
+        reason = (
             f"Vectors are {vectors.dtype} of shape {vectors.shape} where float32 of shape"
             f" {(count, space.dimensions)} was expected."
         )
-    if count == 0:
-        return vectors
-    if not np.isfinite(vectors).all():
-        raise EmbeddingRejected("Vectors hold NaN or infinity.")
-    lengths = np.linalg.norm(vectors, axis=1)
-    if float(lengths.min()) == 0.0:
-        raise EmbeddingRejected("A vector has length zero.")
-    if space.normalised and float(np.abs(lengths - 1).max()) > UNIT_TOLERANCE:
-        raise EmbeddingRejected("A vector of a normalised space is not of length 1.")
-    return vectors
+        return dict.fromkeys(range(max(1, count)), reason)
+    finite = [bool(np.isfinite(vector).all()) for vector in vectors]
+    lengths = [float(np.linalg.norm(vector)) for vector in vectors]
+    found: dict[int, str] = {}
+    for row in range(count):
+        if not finite[row]:
+            found[row] = "A vector holds NaN or infinity."
+        elif lengths[row] == 0:
+            found[row] = "A vector has length zero."
+        elif space.normalised and abs(lengths[row] - 1) > UNIT_TOLERANCE:
+            found[row] = "A vector of a normalised space is not of length 1."
+    return found
 
 
 def windows(spans: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int, int]]:
@@ -160,4 +189,18 @@ def _local_max_tokens(_: EmbeddingSpace) -> int:
     return MAX_TOKENS
 
 
+def _remote(space: EmbeddingSpace) -> EmbeddingProvider:
+    from omnilake.embedding.remote import RemoteProvider
+
+    return RemoteProvider(space)
+
+
+def _remote_max_tokens(space: EmbeddingSpace) -> int:
+    from omnilake.embedding.models import known_model
+
+    return known_model(space.provider, space.model).max_tokens
+
+
 register_provider("local", ProviderKind(make=_local, max_tokens=_local_max_tokens))
+for _name in ("bedrock", "openai", "cohere", "voyage", "huggingface"):
+    register_provider(_name, ProviderKind(make=_remote, max_tokens=_remote_max_tokens))
