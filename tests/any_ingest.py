@@ -6,7 +6,8 @@ import itertools
 
 from omnilake import aws, jobs, layout
 from omnilake.clock import now
-from omnilake.models import Archive, BatchManifest, EmbeddingSpace, JobKind, ObjectRef
+from omnilake.embedding import report
+from omnilake.models import Archive, BatchManifest, EmbeddingSpace, JobKind, LedgerLine, ObjectRef
 
 _numbers = itertools.count()
 LANDING = "landingbucket"
@@ -41,3 +42,11 @@ def any_batch(*refs: ObjectRef, job_id: str = "", archive_id: str = "docs") -> s
     aws.lake().write_model(layout.batch_manifest(job_id), manifest)
     jobs.create(job_id, JobKind.INGEST_DOCUMENT, archive_id)
     return job_id
+
+
+def any_report(job_id: str, number: int = 0, *rejected: report.RejectedEntry) -> report.EmbedReport:
+    """What Embed Batch leaves of an embedding batch."""
+    usage = LedgerLine(state="Embed Batches", provider="local", model="any", calls=1, input_tokens=20, cost_usd=0.5)
+    left = report.EmbedReport(number=number, chunks=3, embedded=3, rejected=list(rejected), usage=usage)
+    report.write(job_id, left)
+    return left

@@ -259,7 +259,7 @@ class TestInvoking:
     def test_an_archive_is_created_by_its_function(self, deployment: Deployment, functions: Functions) -> None:
         made = Archive(archive_id="docs", description="d", space=any_space(), store_id="docs-1", created_at=START)
         functions.result = made.model_dump(mode="json")
-        assert deployment.create_archive("docs", "d", "openai/text-embedding-3-small") == made
+        assert deployment.create_archive("docs", "d", embedding_model="openai/text-embedding-3-small") == made
         event = {"archive_id": "docs", "description": "d", "embedding_model": "openai/text-embedding-3-small"}
         assert functions.invoked == [("CreateArchiveFunction", event)]
 

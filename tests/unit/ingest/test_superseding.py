@@ -7,15 +7,16 @@ import json
 from typing import Any
 
 import pytest
-from any_ingest import LANDING, any_archive, any_batch, uploaded
+from any_ingest import LANDING, any_archive, any_batch, any_report, uploaded
 from any_queue import Queue
 
 from omnilake import aws, entries, jobs
+from omnilake.embedding.report import RejectedEntry
 from omnilake.ingest import landing, stages
 from omnilake.ingest.failure import record_failure
 from omnilake.ingest.publish import publish_entries
 from omnilake.ingest.register import register_documents
-from omnilake.models import BatchDocument, JobStatus
+from omnilake.models import BatchDocument, ErrorRecord, JobStatus
 
 pytestmark = pytest.mark.usefixtures("stack")
 
@@ -32,6 +33,7 @@ def on_its_way(data: bytes, name: str = "guide.md") -> tuple[str, BatchDocument]
     batch = stages.read(job_id, stages.REGISTERED)
     (document,) = (each.model_copy(update={"chunks": 3}) for each in batch.documents)
     stages.write(batch.model_copy(update={"documents": [document], "chunks": 3, "embed_batches": 1}), stages.CHUNKED)
+    any_report(job_id)
     return job_id, document
 
 
@@ -48,6 +50,17 @@ def purged(queue: Queue) -> list[tuple[str, str]]:
 def statuses(document: BatchDocument) -> list[str]:
     """Of all versions of the document's entry, the oldest first."""
     return [item["status"] for item in entries.versions(document.entry_id)][::-1]
+
+
+def test_a_document_that_could_not_be_embedded_fails_and_its_cost_is_told() -> None:
+    job_id, document = on_its_way(b"one")
+    error = ErrorRecord(code="EMBEDDING_REJECTED", message="Chunk 0: A vector has length zero.")
+    any_report(job_id, 0, RejectedEntry(entry_id=document.entry_id, version=document.version, error=error))
+    assert publish_entries(job_id).error_code == "EMBEDDING_REJECTED"
+    assert statuses(document) == ["FAILED"]
+    assert entries.versions(document.entry_id)[0]["error_message"] == error.message
+    assert jobs.get(job_id).progress["embedding_tokens"] == 20
+    assert jobs.get(job_id).progress["embedding_microdollars"] == 500_000
 
 
 def test_a_first_version_purges_nothing(index_queue: Queue) -> None:

@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from any_ingest import any_report
 from any_queue import Queue
 from any_store import any_chunks, any_store, vectors_for
 from botocore.exceptions import ClientError
 
-from omnilake import aws, jobs, layout
-from omnilake.errors import TransientError
-from omnilake.models import Archive, Chunk, JobKind, Store
-from omnilake.stores import indexing
+from omnilake import archives, aws, jobs, layout
+from omnilake.embedding import centroid
+from omnilake.embedding.report import RejectedEntry
+from omnilake.errors import StageFailed, TransientError
+from omnilake.models import Archive, Chunk, ErrorRecord, JobKind, Store
+from omnilake.stores import backup, indexing, table
 from omnilake.stores.indexing import index_messages
-from omnilake.stores.table import open_store
+from omnilake.stores.table import drop_store, open_store
 
 Deliver = Callable[..., list[int]]
 
@@ -69,6 +72,7 @@ def staged(job_id: str, *batches: list[Chunk], archive_id: str = "docs") -> dict
     for number, chunks in enumerate(batches):
         aws.lake().write_models(layout.embed_batch(job_id, number), chunks)
         write_vectors(job_id, number, vectors_for(chunks))
+        any_report(job_id, number)
     return {
         "job_id": job_id, "archive_id": archive_id, "embed_batches": len(batches), "task_token": f"token of {job_id}",
     }  # fmt: skip
@@ -187,6 +191,10 @@ def _missing(job_id: str) -> None:
     aws.client("s3").delete_object(Bucket=aws.lake().bucket, Key=layout.embed_vectors(job_id, 0))
 
 
+def _no_report(job_id: str) -> None:
+    aws.client("s3").delete_object(Bucket=aws.lake().bucket, Key=layout.embed_report(job_id, 0))
+
+
 @pytest.mark.parametrize(
     ("spoil", "error"),
     [
@@ -197,6 +205,7 @@ def _missing(job_id: str) -> None:
         (_no_gzip, "StageFailed"),
         (_cut_gzip, "StageFailed"),
         (_missing, "StageFailed"),
+        (_no_report, "StageFailed"),
     ],
 )
 def test_bad_staged_data_fails_its_own_execution_only(
@@ -308,6 +317,92 @@ def test_a_store_that_can_not_be_optimised_has_its_rows_all_the_same(
     monkeypatch.setattr(indexing, "optimise", failing)
     assert deliver(staged("job-1", any_chunks("e1"))) == []
     assert machine.answers["token of job-1"]["rows"] == 3
+
+
+def rejection(entry_id: str) -> RejectedEntry:
+    error = ErrorRecord(code="EMBEDDING_REJECTED", message="A vector has length zero.")
+    return RejectedEntry(entry_id=entry_id, version="v1", error=error)
+
+
+def test_an_entry_that_one_batch_rejects_is_left_out_of_all(
+    docs: Store, deliver: Deliver, machine: StepFunctions
+) -> None:
+    good, bad = any_chunks("good", count=4), any_chunks("bad", count=4)
+    message = staged("job-1", [*good[:2], *bad[:2]], [*good[2:], *bad[2:]])
+    vectors = vectors_for([*good[2:], *bad[2:]])
+    vectors[3] = np.nan
+    write_vectors("job-1", 1, vectors)
+    any_report("job-1", 1, rejection("bad"))
+    assert deliver(message) == []
+    assert machine.answers["token of job-1"]["rows"] == 4
+    assert ids(docs) == ids_of(good)
+
+
+def test_a_message_whose_entries_are_all_rejected_is_answered(
+    docs: Store, deliver: Deliver, machine: StepFunctions
+) -> None:
+    message = staged("job-1", any_chunks("bad"))
+    any_report("job-1", 0, rejection("bad"))
+    assert deliver(message) == []
+    assert machine.answers["token of job-1"]["rows"] == 0
+    assert ids(docs) == []
+
+
+def test_the_centroid_counts_each_row_once_however_often_a_message_comes(
+    docs: Store, deliver: Deliver, machine: StepFunctions
+) -> None:
+    first, second = any_chunks("e1"), any_chunks("e2", count=5)
+    message = staged("job-1", first)
+    assert deliver(message) == []
+    machine.answers.clear()
+    assert deliver(message, staged("job-2", second)) == []
+    mean = centroid.read(docs.store_id, 4)
+    assert mean == pytest.approx(vectors_for([*first, *second]).mean(axis=0), abs=1e-6)
+    assert archives.get_store(archives.get_archive("docs")) == docs
+
+
+def test_a_lost_store_is_made_again_of_its_backups(docs: Store, deliver: Deliver, machine: StepFunctions) -> None:
+    groups = {name: any_chunks(name, version, count) for name, version, count in (
+        ("kept", "v2", 4), ("plain", "v1", 3), ("gone", "v1", 2), ("failed", "v1", 2),
+    )}  # fmt: skip
+    older = any_chunks("kept", "v1", 3)
+    assert deliver(staged("job-1", older, groups["plain"]), staged("job-2", groups["gone"], groups["failed"])) == []
+    assert deliver(staged("job-3", groups["kept"])) == []
+    purged = [{"entry_id": entry_id, "version": "v1"} for entry_id in ("kept", "gone", "failed")]
+    assert deliver({"job_id": "job-3", "archive_id": "docs", "purge": purged}) == []
+    for entry_id, version, status in (
+        ("kept", "v1", "SUPERSEDED"),
+        ("kept", "v2", "COMPLETED"),
+        ("plain", "v1", "COMPLETED"),
+        ("failed", "v1", "FAILED"),
+    ):
+        item = {"entry_id": entry_id, "version": version, "archive_status": f"docs#{status}", "status": status}
+        aws.table("entries_table").put(item | {"updated_at": "2026", "content_hash": "0"})
+
+    def whole() -> list[dict[str, Any]]:
+        rows = open_store(docs).search().limit(1_000).to_arrow().to_pylist()
+        return sorted(rows, key=lambda row: row["chunk_id"])
+
+    before = whole()
+    assert ids_of(groups["kept"], groups["plain"]) == [row["chunk_id"] for row in before]
+    drop_store(docs)
+    assert backup.rebuild(docs) == 7
+    assert whole() == before
+    assert backup.rebuild(docs) == 7  # again: nothing doubles
+    assert whole() == before
+
+
+def test_a_backup_of_before_a_column_came_still_fits(docs: Store, deliver: Deliver, machine: StepFunctions) -> None:
+    chunks = any_chunks("e1")
+    rows = table.rows(chunks, vectors_for(chunks)).drop_columns(["posted_at", "parent_start"])
+    backup.write(docs, "job-1", [rows])
+    item = {"entry_id": "e1", "version": "v1", "archive_status": "docs#COMPLETED", "status": "COMPLETED"}
+    aws.table("entries_table").put(item | {"updated_at": "2026", "content_hash": "0"})
+    assert backup.rebuild(docs) == 3
+    assert ids(docs) == ids_of(chunks)
+    aws.lake().write(layout.vector_backup(docs.store_id, "job-2"), b"no parquet")
+    with pytest.raises(StageFailed, match="job-2"):
+        backup.rebuild(docs)
 
 
 def test_a_message_without_batches_is_answered(docs: Store, deliver: Deliver, machine: StepFunctions) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from omnilake import archives, aws, entries, jobs
+from omnilake.embedding import report
 from omnilake.errors import ArchiveNotFound, StageFailed
 from omnilake.ingest import landing, stages
 from omnilake.ingest.purge import purge
@@ -60,13 +61,26 @@ def publish_entries(job_id: str, insights_failure: StateFailure | None = None) -
     if batch is None:
         raise StageFailed(f"Batch {job_id} was never registered.")
     jobs.enter(job_id, JobKind.INGEST_DOCUMENT, STATE)
-    documents = [
-        document.model_copy(update={"status": DocumentStatus.COMPLETED}) if document.live else document
-        for document in batch.documents
-    ]
+    reports = report.read_all(job_id, batch.embed_batches)
+    rejected = {(each.entry_id, each.version): each.error for told in reports for each in told.rejected}
+    used = report.total(reports)
+    documents = [_completed(document, rejected) if document.live else document for document in batch.documents]
     failure = insights_failure.record() if insights_failure else None
-    done = batch.model_copy(update={"documents": insights.applied(job_id, documents, failure)})
+    done = batch.model_copy(
+        update={
+            "documents": insights.applied(job_id, documents, failure),
+            "ledger": [used] if used else [],
+        }
+    )
     return close_batch(done, STATE)
+
+
+def _completed(document: BatchDocument, rejected: dict[tuple[str, str], ErrorRecord]) -> BatchDocument:
+    """A document that came to the end: COMPLETED, unless one of its chunks could not be embedded."""
+    error = rejected.get((document.entry_id, document.version))
+    if error is not None:
+        return stages.failed(document, error)
+    return document.model_copy(update={"status": DocumentStatus.COMPLETED})
 
 
 def close_batch(batch: Batch, state: str = "") -> PublishResult:
@@ -175,6 +189,8 @@ def _end_job(batch: Batch, state: str) -> PublishResult:
         "failed": counts[DocumentStatus.FAILED],
         "chunks": sum(document.chunks for document in batch.documents if document.status == DocumentStatus.COMPLETED),
     }
+    for line in batch.ledger:
+        progress |= {"embedding_tokens": line.input_tokens, "embedding_microdollars": round(line.cost_usd * 1_000_000)}
     kind = JobKind.INGEST_DOCUMENT
     error = batch.error or _batch_error(batch)
     if error is None:

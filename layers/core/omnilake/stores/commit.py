@@ -56,10 +56,12 @@ class Commit:
     Attributes:
         chunk_ids: those of the committed batches that are in the store.
         store_version: of the table.
+        new_ids: those that were not in it before.
     """
 
     chunk_ids: frozenset[str]
     store_version: int
+    new_ids: frozenset[str] = frozenset()
 
 
 class _Key(NamedTuple):
@@ -110,7 +112,8 @@ def commit(store: Store, batches: Sequence[pa.Table]) -> Commit:
     found = sum(after[chunk_id] for chunk_id in wanted)
     if found != len(wanted) or not all(after[chunk_id] for chunk_id in wanted):
         raise IncompleteIndexing(f"The store has {found} rows for {len(wanted)} chunks after the commit.")
-    return Commit(chunk_ids=frozenset(wanted), store_version=table.version)
+    new_ids = frozenset(chunk_id for chunk_id in wanted if chunk_id not in present)
+    return Commit(chunk_ids=frozenset(wanted), store_version=table.version, new_ids=new_ids)
 
 
 def remove_versions(store: Store, versions: Iterable[EntryVersion]) -> None:

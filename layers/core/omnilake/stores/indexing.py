@@ -3,6 +3,9 @@
 A message is ``{"job_id", "archive_id", "embed_batches", "task_token"}`` and is answered with its token, or
 ``{"job_id", "archive_id", "purge": [{"entry_id", "version"}, …]}``: rows to take out, which nobody waits for. The queue
 is FIFO with the store as message group, so what is handed over here is all that is being written to these stores.
+
+Entries that an embedding batch has rejected are left out whole; Publish Entries marks them. What is committed is kept
+as Parquet too (:mod:`omnilake.stores.backup`), before the execution is answered.
 """
 
 from __future__ import annotations
@@ -22,13 +25,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from omnilake import archives, aws, jobs, layout
+from omnilake.embedding import centroid
 from omnilake.embedding.provider import checked
+from omnilake.embedding.report import rejected_entries
 from omnilake.errors import ArchiveNotFound, EmbeddingRejected, OmniLakeError, StageFailed, TransientError
 from omnilake.models import Chunk, EmbeddingSpace, JobId, JobKind, Store
 from omnilake.queues import redeliver_soon
 from omnilake.settings import settings
-from omnilake.stores.commit import Commit, commit, needs_optimising, optimise, remove_versions
-from omnilake.stores.table import KEY, rows
+from omnilake.stores import backup
+from omnilake.stores.commit import Commit, EntryVersion, commit, needs_optimising, optimise, remove_versions
+from omnilake.stores.table import KEY, VECTOR, rows
 
 if TYPE_CHECKING:
     from omnilake.embedding.provider import Vectors
@@ -185,6 +191,9 @@ class _Committer:
         batches = [batch for staged in gathered for batch in staged.batches]
         done = commit(store, batches) if batches else Commit(chunk_ids=frozenset(), store_version=0)
         for staged in gathered:
+            backup.write(store, staged.request.message.job_id, staged.batches)
+        _add_to_centroid(store, batches, done.new_ids)
+        for staged in gathered:
             rows_in_store = sum(
                 chunk_id in done.chunk_ids for batch in staged.batches for chunk_id in batch[KEY].to_pylist()
             )
@@ -218,19 +227,38 @@ def _tidy(store: Store) -> None:
         logger.exception("store was not optimised", extra={"error_type": type(error).__name__})
 
 
+def _add_to_centroid(store: Store, batches: list[pa.Table], new_ids: frozenset[str]) -> None:
+    """Note where newly committed vectors lie. A figure for people: what fails here fails nothing else."""
+    if not new_ids:
+        return
+    whole = pa.concat_tables(batches)
+    new = [row for row, chunk_id in enumerate(whole[KEY].to_pylist()) if chunk_id in new_ids]
+    values = whole[VECTOR].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    try:
+        added = centroid.add(store.store_id, values.reshape(-1, store.space.dimensions)[new])
+    except (BotoCoreError, ClientError) as error:
+        logger.exception("centroid was not updated", extra={"error_type": type(error).__name__})
+    else:
+        if not added:
+            logger.warning("centroid was updated by another", extra={"store_id": store.store_id})
+
+
 def staged_rows(message: IndexMessage, store: Store) -> list[pa.Table]:
-    """Rows of all embedding batches of a message, checked.
+    """Rows of all embedding batches of a message, checked, without the entries that one of the batches has rejected.
 
     Raises:
         EmbeddingRejected: vectors that do not belong to their chunks or into the store's space.
         StageFailed: a staged object is missing or unreadable.
     """
+    rejected = frozenset(rejected_entries(message.job_id, message.embed_batches))
     return aws.concurrently(
-        partial(_staged_batch, message.job_id, store.space), range(message.embed_batches), threads=STAGED_AT_ONCE
+        partial(_staged_batch, message.job_id, store.space, rejected),
+        range(message.embed_batches),
+        threads=STAGED_AT_ONCE,
     )
 
 
-def _staged_batch(job_id: str, space: EmbeddingSpace, number: int) -> pa.Table:
+def _staged_batch(job_id: str, space: EmbeddingSpace, rejected: frozenset[EntryVersion], number: int) -> pa.Table:
     chunk_data = _staged_object(layout.embed_batch(job_id, number))
     vector_data = _staged_object(layout.embed_vectors(job_id, number))
     try:
@@ -238,7 +266,10 @@ def _staged_batch(job_id: str, space: EmbeddingSpace, number: int) -> pa.Table:
         vectors: Vectors = np.load(io.BytesIO(vector_data), allow_pickle=False)
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise StageFailed(f"Embedding batch {number} is unreadable ({type(error).__name__}).") from error
-    return rows(chunks, checked(vectors, len(chunks), space))
+    if vectors.ndim != 2 or len(vectors) != len(chunks):
+        raise EmbeddingRejected(f"Embedding batch {number} has not one vector for each chunk.")
+    kept = [row for row, chunk in enumerate(chunks) if (chunk.entry_id, chunk.version) not in rejected]
+    return rows([chunks[row] for row in kept], checked(vectors[kept], len(kept), space))
 
 
 def _staged_object(key: str) -> bytes:
