@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 from pydantic import BaseModel
 
 from omnilake.errors import TransientError
@@ -308,6 +308,40 @@ def publish_events(events: list[tuple[str, dict[str, Any]]]) -> None:
         if answer.get("FailedEntryCount"):
             codes = sorted({entry["ErrorCode"] for entry in answer["Entries"] if "ErrorCode" in entry})
             raise TransientError(f"EventBridge did not take {answer['FailedEntryCount']} events: {', '.join(codes)}.")
+
+
+@cache
+def _patient_lambda() -> Any:
+    """Client for functions that take minutes. A call that is cut off is not repeated: the function runs on."""
+    return boto3.client(
+        "lambda",
+        config=Config(retries={"mode": "standard", "max_attempts": 1}, connect_timeout=5, read_timeout=890),
+    )
+
+
+def invoke(function_arn: str, payload: dict[str, Any]) -> tuple[Any, str]:
+    """Invoke a function and wait for it, up to 15 minutes.
+
+    Returns:
+        What it returned; and of a function that failed the name of its error, else an empty string.
+    Raises:
+        TransientError: throttled, out of service, or no answer in time.
+        ClientError: any other refusal of the call: no such function, no permission.
+    """
+    try:
+        answer = _patient_lambda().invoke(FunctionName=function_arn, Payload=json.dumps(payload).encode())
+        body = answer["Payload"].read()
+    except ClientError as error:
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) in {429, 500, 502, 503, 504}:
+            raise TransientError(f"The function could not be invoked: {error_code(error)}.") from None
+        raise
+    except HTTPClientError as error:
+        raise TransientError(f"The function gave no answer: {type(error).__name__}.") from None
+    told = json.loads(body) if body else None
+    if "FunctionError" not in answer:
+        return told, ""
+    name = told.get("errorType", "") if isinstance(told, dict) else ""
+    return None, str(name or answer["FunctionError"])
 
 
 def concurrently(function: Callable[[T], R], items: Sequence[T], threads: int = 8) -> list[R]:

@@ -15,7 +15,7 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
     │   ├── InvalidEncoding        ├── DocumentTooLarge          ├── NoTextFound
     │   ├── ObjectNotFound         ├── InvalidObjectName         ├── TooManyChunks
     │   ├── ScannedDocument        ├── UnsafeArchive             ├── InvalidRecord
-    │   └── InvalidMetadata
+    │   ├── InvalidMetadata        └── TextRecognitionFailed
     ├── EmbeddingRejected          vectors of a wrong shape, NaN or zero
     ├── ProviderRejected           a provider refuses a call: key, model, input
     ├── InsightsRejected           a model gave no insights that fit; the document is ingested without
@@ -119,7 +119,10 @@ class UnsupportedDocumentType(DocumentError):
     """The content is of no supported type."""
 
     code = "DOCUMENT_TYPE_UNSUPPORTED"
-    advice = "Supported are text, Markdown, HTML, PDF, DOCX, CSV and VTT or SRT transcripts; convert it first."
+    advice = (
+        "Supported are text, Markdown, HTML, PDF, DOCX, PPTX, XLSX, CSV, JSON, EML, VTT and SRT, and source code; "
+        "convert it first."
+    )
 
 
 class DocumentTypeMismatch(DocumentError):
@@ -165,10 +168,10 @@ class DocumentTooLarge(DocumentError):
 
 
 class NoTextFound(DocumentError):
-    """The document was read and holds no text (an empty page, white space, a scan)."""
+    """The document was read and holds no text (an empty page, white space, pictures)."""
 
     code = "DOCUMENT_NO_TEXT"
-    advice = "If it is a scan, run text recognition over it first."
+    advice = "If its text is in pictures, run text recognition over it first."
 
 
 class TooManyChunks(DocumentError):
@@ -197,6 +200,13 @@ class ScannedDocument(DocumentError):
 
     code = "DOCUMENT_SCANNED"
     advice = "Deploy with OcrFunctionArn (docs/ocr.md), or run text recognition over it first."
+
+
+class TextRecognitionFailed(DocumentError):
+    """The function behind ``OcrFunctionArn`` failed on a document, or gave something else than its pages."""
+
+    code = "TEXT_RECOGNITION_FAILED"
+    advice = "Look at that function's log; docs/ocr.md says what it has to return."
 
 
 class UnsafeArchive(DocumentError):

@@ -45,6 +45,8 @@ class Settings(BaseModel):
     retriever_functions: dict[
         str, str
     ] = {}  # JSON: retriever name → function ARN, read from OMNILAKE_RETRIEVER_FUNCTIONS
+    ocr_function_arn: str = ""
+    """Function that recognises the text of scanned documents (``extraction.ocr``); none when empty."""
     max_document_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
     embed_batch_chunks: int = Field(default=128, gt=0)
     context_tokens: int = Field(default=8_000, gt=0)

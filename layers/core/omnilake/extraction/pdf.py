@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
-from omnilake.errors import CorruptDocument, DocumentTooLarge, EncryptedDocument
+from omnilake.errors import CorruptDocument, EncryptedDocument, ScannedDocument
 from omnilake.extraction.limits import ExtractionLimits
 from omnilake.extraction.parsers import parser_call
 from omnilake.extraction.structure import TextRecorder, fold, normalise
 from omnilake.models import ExtractedDocument, SegmentKind
 
 _END_MARK = b"%%EOF"
+_INLINE_IMAGE = b"\nID "  # between BI and EI, ISO 32000-1, 8.9.7
+_MAX_FORMS = 100
 _OBJECT = re.compile(rb"\d+\s+\d+\s+obj\b")
 _LINEAR_LENGTH = re.compile(rb"/Linearized\b[^>]{0,200}?/L\s+(\d+)")
 _GENERATED_TITLE = re.compile(
@@ -30,7 +32,8 @@ _SHORT_LINE = 0.75
 
 
 def read_pdf(data: bytes, title: str, limits: ExtractionLimits) -> ExtractedDocument:
-    """Document of a PDF. Every segment has its page.
+    """Document of a PDF. Every segment has its page. Pages that are images without text are named in the metadata, as
+    ``scanned_pages``: "3-5, 9".
 
     Args:
         title: used when the PDF's own title is missing or made by a program.
@@ -38,7 +41,8 @@ def read_pdf(data: bytes, title: str, limits: ExtractionLimits) -> ExtractedDocu
         CorruptDocument: cut off, or not readable by pypdf.
         EncryptedDocument: it needs a password (one that only restricts printing or copying does not).
         DecompressionLimit: its streams pass the limits.
-        NoTextFound: no page holds text (a scan).
+        ScannedDocument: no page holds text, and some hold an image.
+        NoTextFound: no page holds text or image.
         DocumentTooLarge: more pages, text or segments than the limits allow.
     """
     check_complete(data)
@@ -48,6 +52,7 @@ def read_pdf(data: bytes, title: str, limits: ExtractionLimits) -> ExtractedDocu
     # pypdf's warnings quote objects of the file, and document content belongs in no log.
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     recorder = TextRecorder(limits)
+    scanned: list[int] = []
     with (
         parser_call(
             "PDF",
@@ -62,16 +67,21 @@ def read_pdf(data: bytes, title: str, limits: ExtractionLimits) -> ExtractedDocu
         if reader.is_encrypted and not reader.decrypt(""):
             raise EncryptedDocument("The PDF needs a password.")
         pages = reader.pages
-        if len(pages) > limits.max_pages:
-            raise DocumentTooLarge(f"The PDF has more than {limits.max_pages} pages.", action="Split the document.")
+        recorder.check_pages(len(pages))
         if not pages:
             raise CorruptDocument("The PDF has no page.")
         own_title = fold(normalise(str(reader.metadata.title or ""))) if reader.metadata else ""
         bookmarks = _bookmarks(reader)
         for number, page in enumerate(pages, start=1):
-            _add_page(recorder, number, page.extract_text(), bookmarks.get(number, []))
+            text = page.extract_text()
+            if not text.strip() and _has_image(page):
+                scanned.append(number)
+            _add_page(recorder, number, text, bookmarks.get(number, []))
+    if scanned and not recorder.segments:
+        raise ScannedDocument(f"The PDF holds no text; {len(scanned)} of its {len(pages)} pages are images.")
     named = "" if _GENERATED_TITLE.search(own_title) else own_title
-    return recorder.finish("application/pdf", named or recorder.first_heading or title)
+    document = recorder.finish("application/pdf", named or recorder.first_heading or title)
+    return document.model_copy(update={"metadata": {"scanned_pages": _ranges(scanned)}}) if scanned else document
 
 
 def check_complete(data: bytes) -> None:
@@ -110,6 +120,33 @@ def _bookmarks(reader: Any) -> dict[int, list[tuple[int, str]]]:
         # Bookmarks only name sections; a file with broken ones still has all its text.
         return {}
     return found
+
+
+def _has_image(page: Any) -> bool:
+    """Whether a page shows an image, also inside a form (ISO 32000-1, 8.9 and 8.10). Nothing is decoded."""
+    waiting, seen = [page], 0
+    while waiting and seen < _MAX_FORMS:
+        seen += 1
+        resources = waiting.pop().get("/Resources")
+        objects = resources.get_object().get("/XObject") if resources is not None else None
+        for reference in objects.get_object().values() if objects is not None else ():
+            each = reference.get_object()
+            if each.get("/Subtype") == "/Image":
+                return True
+            if each.get("/Subtype") == "/Form":
+                waiting.append(each)
+    return _INLINE_IMAGE in (page.get_contents().get_data() if page.get_contents() is not None else b"")
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers as "3-5, 9"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs)
 
 
 def _add_page(recorder: TextRecorder, number: int, text: str, bookmarks: list[tuple[int, str]]) -> None:

@@ -61,13 +61,36 @@ class _Recorder:
         self.first_heading = self.first_heading or label(heading)
         self.section = " > ".join(text for _, text in self._headings)
 
-    def _record(self, start: int, end: int, kind: SegmentKind, **fields: Any) -> None:
-        if len(self.segments) >= self._limits.max_segments:
+    def leave_sections(self) -> None:
+        """End all sections: what follows stands below no heading."""
+        self._headings.clear()
+        self.section = ""
+
+    def check(self, characters: int, segments: int) -> None:
+        """Raise ``DocumentTooLarge`` when so many characters or segments are more than the limits allow."""
+        if characters > self._limits.max_characters:
+            raise DocumentTooLarge(
+                f"The document holds more than {self._limits.max_characters} characters of text.",
+                action="Split the document.",
+            )
+        if segments > self._limits.max_segments:
             raise DocumentTooLarge(
                 f"The document has more than {self._limits.max_segments} paragraphs or rows.",
                 action="Split the document.",
             )
-        self.segments.append(Segment(start=start, end=end, kind=kind, section=self.section, **fields))
+
+    def check_pages(self, pages: int) -> None:
+        """Raise ``DocumentTooLarge`` when so many pages are more than the limits allow."""
+        if pages > self._limits.max_pages:
+            raise DocumentTooLarge(
+                f"The document has more than {self._limits.max_pages} pages.", action="Split the document."
+            )
+
+    def _record(self, start: int, end: int, kind: SegmentKind, *, section: str | None = None, **fields: Any) -> None:
+        self.check(0, len(self.segments) + 1)
+        self.segments.append(
+            Segment(start=start, end=end, kind=kind, section=self.section if section is None else section, **fields)
+        )
 
 
 def _finish(media_type: str, title: str, text: str, segments: list[Segment]) -> ExtractedDocument:
@@ -96,7 +119,7 @@ class TextRecorder(_Recorder):
         Args:
             text: of the block; its inner line breaks are kept.
             level: of a heading, 1..6.
-            fields: page, speaker, time_s, header of the segment.
+            fields: page, speaker, time_s, header of the segment; section in place of the headings above it.
         """
         text = normalise(text).strip()
         if not text:
@@ -110,12 +133,13 @@ class TextRecorder(_Recorder):
         start = self._length
         self._parts.append(text)
         self._length += len(text)
-        if self._length > self._limits.max_characters:
-            raise DocumentTooLarge(
-                f"The document holds more than {self._limits.max_characters} characters of text.",
-                action="Split the document.",
-            )
+        self.check(self._length, 0)
         self._record(start, self._length, kind, level=level, **fields)
+
+    @property
+    def length(self) -> int:
+        """Characters so far."""
+        return self._length
 
     def finish(self, media_type: str, title: str) -> ExtractedDocument:
         """The document. Raises ``NoTextFound`` when no block held text."""
@@ -134,11 +158,7 @@ class SpanRecorder(_Recorder):
 
     def __init__(self, text: str, limits: ExtractionLimits) -> None:
         super().__init__(limits)
-        if len(text) > limits.max_characters:
-            raise DocumentTooLarge(
-                f"The document holds more than {limits.max_characters} characters of text.",
-                action="Split the document.",
-            )
+        self.check(len(text), 0)
         self.text = text
         self._covered = 0
 
@@ -165,6 +185,13 @@ class SpanRecorder(_Recorder):
             self._enter(level, heading or self.text[start:end])
         self._record(start, end, kind, level=level, **fields)
         self._covered = end
+
+    def extend(self, end: int) -> None:
+        """Let the last span reach to the text before ``end``."""
+        start, end = self._trim(self._covered, end)
+        if start < end and self.segments:
+            self.segments[-1] = self.segments[-1].model_copy(update={"end": end})
+            self._covered = end
 
     def _trim(self, start: int, end: int) -> tuple[int, int]:
         text = self.text
