@@ -144,7 +144,17 @@ CORE = Layer(
     sources=("omnilake",),
     sources_without=("cli",),
 )
-DOCUMENTS = Layer("documents", excluded=packages.IN_EVERY_RUNTIME)
+DOCUMENTS = Layer(
+    "documents",
+    excluded=packages.IN_EVERY_RUNTIME,
+    # python-pptx imports Pillow for pictures that it would put into a slide. What decodes and draws is loaded later.
+    never_read=(
+        "PIL/_avif.*", "PIL/_webp.*", "PIL/_imagingcms.*", "PIL/_imagingft.*", "PIL/_imagingmath.*",
+        "PIL/_imagingmorph.*", "PIL/_imagingtk.*", "pillow.libs/libavif*", "pillow.libs/libbrotli*",
+        "pillow.libs/libfreetype*", "pillow.libs/libharfbuzz*", "pillow.libs/liblcms2*", "pillow.libs/libpng16*",
+        "pillow.libs/libsharpyuv*", "pillow.libs/libwebp*",
+    ),
+)  # fmt: skip
 CONNECTORS = Layer(
     "connectors",
     excluded=packages.IN_EVERY_RUNTIME,
