@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from omnilake.errors import DocumentError
 from omnilake.extraction import extract
-from omnilake.models import ExtractedDocument, SegmentKind
+from omnilake.models import ExtractedDocument, Processor, SegmentKind
 from tests.unit.extraction.any_document import DOCX, EXAMPLES, PDF, encrypted_pdf
 
 
@@ -43,14 +43,17 @@ words = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 markup = st.sampled_from(
     ["# ", "\n", "\n\n", "- ", "1. ", "```\n", "> ", "---\n", "| a | b |\n|---|---|\n", "<p>", "</p>", "<ol>",
      "<li>", "<td colspan=2 rowspan=3>", "</table>", "<ul>", "<h2>", '"', ",", ";", "\t", "00:01.000 --> 00:02.000\n",
-     "<v Ann>", "Ann: ", "[00:01] Bo: ", "\r\n", "\x00", "&amp;", "<br>", "<table><tr><td>"]
+     "<v Ann>", "Ann: ", '{"a": 1}', "[", "]", "{", "}", "def f():\n    ", "class A {", "};", "// c\n", "From: a\n",
+     "Content-Type: text/html\n", "[00:01] Bo: ", "\r\n", "\x00", "&amp;", "<br>", "<table><tr><td>"]
 )  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)
 @given(
     pieces=st.lists(st.one_of(words, markup), max_size=40),
-    suffix=st.sampled_from(["txt", "md", "html", "csv", "tsv", "vtt", "srt"]),
+    suffix=st.sampled_from(
+        ["txt", "md", "html", "csv", "tsv", "vtt", "srt", "json", "jsonl", "eml", "py", "ts", "cpp", "sql"]
+    ),
 )
 def test_segments_are_in_order_and_cover_all_text(pieces: list[str], suffix: str) -> None:
     try:
@@ -63,9 +66,9 @@ def test_segments_are_in_order_and_cover_all_text(pieces: list[str], suffix: str
 @settings(max_examples=100, deadline=None)
 @given(
     text=st.text(st.characters(exclude_categories=["Cs", "Cc", "Cf", "Cn", "Zl", "Zp"]), min_size=1),
-    suffix=st.sampled_from(["txt", "md"]),
+    suffix=st.sampled_from(["txt", "md", "py", "rs", "sql"]),
 )
-def test_text_and_markdown_are_stored_as_they_are(text: str, suffix: str) -> None:
+def test_text_markdown_and_code_are_stored_as_they_are(text: str, suffix: str) -> None:
     source = "q" + text
     assert extract(source.encode(), f"a.{suffix}").text == source
 
@@ -126,7 +129,7 @@ def test_html_in_its_declared_encoding_is_read() -> None:
 
 
 def test_csv_rows_name_their_columns() -> None:
-    document = extract(b'name;size;note\r\n"a;b";5;\r\nc;6;"two\nlines"\r\n', "a.csv")
+    document = extract(b'name;size;note\r\n"a;b";5;\r\nc;6;"two\nlines"\r\n', "a.csv", processor=Processor.PROSE)
     assert lines(document) == ["name: a;b; size: 5", "name: c; size: 6; note: two lines"]
     assert {segment.header for segment in document.segments} == {"name; size; note"}
 
@@ -137,7 +140,8 @@ def test_a_csv_without_a_header_keeps_its_first_row() -> None:
 
 def test_a_title_line_above_a_csv_table_is_a_paragraph() -> None:
     document = extract(b"Cups,,\nTeam,City,Wins\nLeafs,Toronto,13\n", "a.csv")
-    assert lines(document) == ["Cups", "Team: Leafs; City: Toronto; Wins: 13"]
+    assert lines(document)[:2] == ["Cups", "Table a: 1 row, 3 columns."]
+    assert lines(document, SegmentKind.ROW) == ["Team: Leafs; City: Toronto; Wins: 13"]
 
 
 def test_vtt_cues_become_turns_with_speaker_and_time() -> None:

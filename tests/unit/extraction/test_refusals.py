@@ -42,7 +42,7 @@ JUNK = bytes(range(256)) * 20
         ("a", PNG, UnsupportedDocumentType),
         ("a.doc", OLE, UnsupportedDocumentType),
         ("a.rtf", b"{\\rtf1 hello}", UnsupportedDocumentType),
-        ("a.eml", b"From: a@example.com\n\nHello", UnsupportedDocumentType),
+        ("a.mbox", b"From a@example.com Sat Nov 21\nFrom: a@example.com\n\nHello", UnsupportedDocumentType),
         ("a.docx", any_zip({"readme.txt": b"hello"}), UnsupportedDocumentType),
         ("a.zip", any_zip({"readme.txt": b"hello"}), UnsupportedDocumentType),
         ("a.txt", PNG, DocumentTypeMismatch),
@@ -147,7 +147,9 @@ def test_errors_hold_no_content_of_the_document() -> None:
 @given(
     data=st.binary(min_size=1, max_size=400),
     head=st.sampled_from([b"", b"%PDF-1.7\n", b"PK\x03\x04", b"WEBVTT\n"]),
-    suffix=st.sampled_from(["txt", "md", "html", "csv", "pdf", "docx", "vtt", "bin"]),
+    suffix=st.sampled_from(
+        ["txt", "md", "html", "csv", "pdf", "docx", "pptx", "xlsx", "vtt", "json", "eml", "py", "bin"]
+    ),
 )
 def test_any_bytes_are_either_read_or_refused(data: bytes, head: bytes, suffix: str) -> None:
     try:

@@ -138,9 +138,11 @@ def check_directory(archive: zipfile.ZipFile, limits: ExtractionLimits) -> None:
         end = entry.header_offset + _LOCAL_HEADER_BYTES + entry.compress_size
 
 
-def check_archive(archive: zipfile.ZipFile, limits: ExtractionLimits) -> None:
+def check_archive(archive: zipfile.ZipFile, limits: ExtractionLimits, *, streamed: str = "") -> None:
     """Inflate every entry once, counting, and keep nothing.
 
+    Args:
+        streamed: prefix of the names of XML parts that are read as a stream: only the total bounds their size.
     Raises:
         DecompressionLimit: declared or real sizes, or a ratio, beyond the limits, or entries that overlap.
         EncryptedDocument, UnsupportedDocumentType: see ``check_directory``.
@@ -149,5 +151,5 @@ def check_archive(archive: zipfile.ZipFile, limits: ExtractionLimits) -> None:
     check_directory(archive, limits)
     unpacked = UnpackedBytes(limits)
     for entry in archive.infolist():
-        bound = limits.max_xml_bytes if entry.filename.endswith((".xml", ".rels")) else limits.max_unpacked_bytes
-        unpacked.count(archive, entry, bound)
+        tree = entry.filename.endswith((".xml", ".rels")) and not (streamed and entry.filename.startswith(streamed))
+        unpacked.count(archive, entry, limits.max_xml_bytes if tree else limits.max_unpacked_bytes)

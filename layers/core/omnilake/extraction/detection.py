@@ -7,6 +7,7 @@ same error.)
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +23,7 @@ from omnilake.errors import (
 from omnilake.extraction.archive import ZIP_ERRORS, open_archive
 from omnilake.extraction.encodings import has_unicode_mark, looks_binary
 from omnilake.extraction.limits import ExtractionLimits
+from omnilake.extraction.source_code import language_of
 
 
 class Format(StrEnum):
@@ -32,10 +34,16 @@ class Format(StrEnum):
     HTML = "text/html"
     PDF = "application/pdf"
     DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+    XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     CSV = "text/csv"
     TSV = "text/tab-separated-values"
     VTT = "text/vtt"
     SRT = "application/x-subrip"
+    JSON = "application/json"
+    JSONL = "application/jsonl"
+    EML = "message/rfc822"
+    CODE = "text/x-source"  # a document's media type names the language: text/x-python
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +56,8 @@ class Kind:
 
 PDF = Kind("PDF", Format.PDF)
 DOCX = Kind("Word document (DOCX)", Format.DOCX)
-XLSX = Kind("Excel workbook")
-PPTX = Kind("PowerPoint presentation")
+XLSX = Kind("Excel workbook", Format.XLSX)
+PPTX = Kind("PowerPoint presentation", Format.PPTX)
 ODF = Kind("OpenDocument file")
 EPUB = Kind("EPUB book")
 ZIP = Kind("ZIP archive")
@@ -78,7 +86,7 @@ ZSTD = Kind("Zstandard archive")
 EXECUTABLE = Kind("program")
 SQLITE = Kind("SQLite database")
 PARQUET = Kind("Parquet file")
-MAIL = Kind("mail message")
+MAILBOX = Kind("mailbox")
 SIGNATURE = Kind("signature or key file")
 
 _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
@@ -143,7 +151,7 @@ _KIND_OF_EXTENSION: dict[str, Kind] = {
 """Extensions that claim a kind which shows in the content's first bytes."""
 
 _UNREAD_TEXT: dict[str, Kind] = {
-    **dict.fromkeys(("eml", "mbox"), MAIL),
+    "mbox": MAILBOX,
     **dict.fromkeys(("p7s", "pem", "crt", "key", "asc"), SIGNATURE),
 }
 """Formats that are text on the outside: read as text they would yield base64 and headers."""
@@ -155,7 +163,13 @@ _TEXT_FORMATS: dict[str, Format] = {
     **dict.fromkeys(("tsv", "tab"), Format.TSV),
     "vtt": Format.VTT,
     "srt": Format.SRT,
+    **dict.fromkeys(("json", "geojson", "webmanifest", "har", "ipynb"), Format.JSON),
+    **dict.fromkeys(("jsonl", "ndjson", "jsonlines"), Format.JSONL),
+    "eml": Format.EML,
 }
+_PLAIN_SUFFIXES = frozenset({"txt", "text", "log"})
+_HEADERS = re.compile(rb"(?:[A-Za-z][A-Za-z-]{1,60}:[^\n]*\n(?:[ \t][^\n]*\n)*)+")
+_HEADER_NAME = re.compile(rb"^([A-Za-z-]+):", re.M)
 _HTML_START = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
 )
@@ -209,9 +223,33 @@ def detect(data: bytes, name: str, limits: ExtractionLimits) -> Format:
         return Format.VTT
     if suffix in _TEXT_FORMATS:
         return _TEXT_FORMATS[suffix]
-    if suffix not in {"txt", "text"} and _HTML_START.match(data[:4096]):
-        return Format.HTML
+    if language_of(name, data) is not None:
+        return Format.CODE
+    if suffix not in _PLAIN_SUFFIXES:
+        if _HTML_START.match(data[:4096]):
+            return Format.HTML
+        if data.lstrip()[:1] in {b"{", b"["} and _is_json(data, limits):
+            return Format.JSON
+        if not suffix and _is_mail(data):
+            return Format.EML
     return Format.PLAIN
+
+
+def _is_json(data: bytes, limits: ExtractionLimits) -> bool:
+    if len(data) > limits.max_xml_bytes:
+        return False
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_mail(data: bytes) -> bool:
+    """Whether a text begins with three header lines or more, of which some only mails have."""
+    head = _HEADERS.match(data[:16_384])
+    names = {name.lower() for name in _HEADER_NAME.findall(head[0])} if head else set()
+    return len(names) >= 3 and b"from" in names and bool(names & {b"date", b"received", b"message-id"})
 
 
 def is_archive_file(data: bytes, name: str, limits: ExtractionLimits) -> bool:
@@ -233,7 +271,7 @@ def is_archive_file(data: bytes, name: str, limits: ExtractionLimits) -> bool:
 
 
 def _claims_text(suffix: str) -> bool:
-    return suffix in _TEXT_FORMATS or suffix in _UNREAD_TEXT or suffix in {"txt", "text", "json", "xml", "log"}
+    return suffix in _TEXT_FORMATS or suffix in _UNREAD_TEXT or suffix in _PLAIN_SUFFIXES | {"xml"}
 
 
 def _format_of_kind(found: Kind, claimed: Kind | None, suffix: str) -> Format:

@@ -16,9 +16,11 @@ class ExtractionLimits:
     max_segments: int = 400_000
     """Most segments; each costs about 0.7 KB of memory."""
     max_pages: int = 5_000
-    """Most pages of a PDF."""
+    """Most pages of a PDF, slides of a presentation, sheets of a workbook."""
+    max_cells: int = 20_000_000
+    """Most cells of a workbook, empty ones between filled ones included."""
     max_archive_entries: int = 5_000
-    """Most entries of a zipped format (DOCX), and most documents that an archive file (ZIP) expands to."""
+    """Most entries of a zipped format (DOCX, PPTX, XLSX), and most documents that an archive file (ZIP) expands to."""
     max_export_entries: int = 50_000
     """Most entries of an archive file with those of the archives in it: an export of a chat has a file for each day of
     each channel."""
@@ -27,7 +29,8 @@ class ExtractionLimits:
     max_unpacked_bytes: int = 256 * _MIB
     """Most bytes of all entries of a zipped format or archive file together, or of all page streams of a PDF."""
     max_xml_bytes: int = 32 * _MIB
-    """Most bytes of one XML part, and of an HTML document: a tree takes about thirty times its source."""
+    """Most bytes of one XML part, of an HTML document and of a JSON document: a tree takes about thirty times its
+    source. Sheets of a workbook and JSON lines are read as a stream and may be larger."""
     max_compression_ratio: int = 200
     """Most bytes that one packed byte may unfold to, for entries that unfold to more than 1 MiB.
     Office XML packs to between a fifth and a fiftieth."""

@@ -6,7 +6,7 @@ from omnilake.errors import InvalidRecord
 from omnilake.extraction.conversation import read_messages
 from omnilake.extraction.limits import DEFAULT_LIMITS, ExtractionLimits
 from omnilake.extraction.structure import label, normalise
-from omnilake.models import ExtractedDocument, Record
+from omnilake.models import ExtractedDocument, Processor, Record
 
 
 def read_record(record: Record, *, limits: ExtractionLimits = DEFAULT_LIMITS) -> ExtractedDocument:
@@ -46,4 +46,6 @@ def _text(record: Record, title: str, limits: ExtractionLimits) -> ExtractedDocu
             from omnilake.extraction.plain import read_plain
             from omnilake.extraction.transcript import is_transcript, read_transcript
 
-            return read_transcript(text, title, limits) if is_transcript(text) else read_plain(text, title, limits)
+            if not is_transcript(text):
+                return read_plain(text, title, limits)
+            return read_transcript(text, title, limits).model_copy(update={"processor": Processor.TRANSCRIPT})

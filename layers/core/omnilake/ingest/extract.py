@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from collections.abc import Iterator
+from io import BytesIO
+
 from omnilake import archives, aws, entries, extraction, jobs, layout
-from omnilake.errors import DocumentError
-from omnilake.ingest import contents, landing, stages
-from omnilake.models import Archive, BatchDocument, DocumentStatus, ErrorRecord, ExtractedDocument, JobKind
+from omnilake.errors import DocumentError, ScannedDocument
+from omnilake.extraction import ocr
+from omnilake.ingest import contents, landing, rules, stages
+from omnilake.models import Archive, BatchDocument, DocumentStatus, ErrorRecord, ExtractedDocument, JobKind, Processor
 from omnilake.settings import settings
 
 STATE = "Extract Text"
@@ -35,10 +41,41 @@ def _extract(
             data = aws.ObjectStore(document.ref.bucket).read(document.ref.key, document.ref.version_id)
             if extraction.is_archive(data, document.name):
                 return _expand(data, document, archive.archive_id)
-            extracted = extraction.extract(data, document.name)
+            extracted = _read(data, document, archive)
     except DocumentError as error:
         return stages.failed(document, ErrorRecord.of(error))
     return _keep(extracted, document)
+
+
+def _read(data: bytes, document: BatchDocument, archive: Archive) -> ExtractedDocument:
+    """Text and structure, read as the archive's rules say; of a scan by text recognition where there is one. The rows
+    of a table are kept beside its text."""
+    opened = extraction.open_document(data, document.name)
+    processor, chunking = rules.choose(
+        archive.rules,
+        media_type=opened.media_type,
+        name=document.name,
+        columns=opened.columns,
+        metadata={**opened.metadata, **document.metadata},
+        default=opened.processor,
+    )
+    try:
+        extracted = opened.read(processor)
+    except ScannedDocument:
+        if not ocr.available():
+            raise
+        extracted = ocr.recognise(document.ref).model_copy(update={"processor": processor})
+    if processor == Processor.ROWS and opened.tabular:
+        _keep_rows(opened.rows(), document)
+    return extracted.model_copy(update={"chunking": chunking})
+
+
+def _keep_rows(rows: Iterator[dict[str, str]], document: BatchDocument) -> None:
+    packed = BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=5, mtime=0) as lines:
+        for row in rows:
+            lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+    aws.lake().write(layout.entry_rows(document.entry_id, document.version), packed.getvalue(), "application/gzip")
 
 
 def _keep(extracted: ExtractedDocument, document: BatchDocument) -> BatchDocument:
