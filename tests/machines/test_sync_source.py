@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from embedded_cloud import Cloud, entered, unique, wait_for
@@ -44,6 +45,13 @@ def synced(cloud: Cloud, source: Source, full: bool = False) -> Job:
     return cloud.deployment.wait(start.job_id, timeout_s=180)
 
 
+def told(cloud: Cloud, source: Source) -> str:
+    """What an answer on the night ferry cites."""
+    _, answer = cloud.ask(source.archive_id, "From which pier does the night ferry leave?")
+    assert cloud.misquotes(answer) == []
+    return " ".join(citation.quote for citation in answer.citations)
+
+
 def texts(cloud: Cloud, source: Source) -> list[str]:
     """What is searchable, chunk by chunk."""
     wait_for(lambda: not cloud.waiting("IndexQueue"), "purges done")
@@ -56,7 +64,7 @@ def test_what_is_new_changed_and_gone_comes_into_the_archive_once(
     job = synced(cloud, source)
     assert job.error is None
     assert (job.progress["records"], len(texts(cloud, source))) == (3, 3)
-    assert any("pier seven" in text for text in texts(cloud, source))
+    assert "pier seven" in told(cloud, source)
 
     assert synced(cloud, source).progress["records"] == 0
     assert len(texts(cloud, source)) == 3
@@ -69,6 +77,7 @@ def test_what_is_new_changed_and_gone_comes_into_the_archive_once(
     found = texts(cloud, source)
     assert any("pier nine" in text for text in found)
     assert not any("pier seven" in text or "fog signal" in text for text in found)
+    assert "pier nine" in told(cloud, source)
 
 
 def test_a_rate_limit_is_waited_for_by_the_machine(cloud: Cloud, source: Source, api: Vendor) -> None:
@@ -127,3 +136,28 @@ def test_a_sync_that_a_person_stops_is_closed_and_the_next_one_reads_everything(
     assert job.error is not None
     assert job.error.code == "EXECUTION_ABORTED"
     assert synced(cloud, source).progress["records"] == 3
+
+
+def test_a_schedule_starts_syncs_and_goes_with_its_source(cloud: Cloud, source: Source) -> None:
+    deployment, scheduler = cloud.deployment, aws.client("scheduler")
+    made = deployment.put_source(
+        source.archive_id, "gitlab", dict(source.config), source.secret_name, schedule="rate(6 hours)"
+    )
+    assert made.source_id == source.source_id
+    group = cloud.resources["SyncSchedules"]
+    schedule = scheduler.get_schedule(Name=made.source_id, GroupName=group)
+    assert schedule["ScheduleExpression"] == "rate(6 hours)"
+    soon = {"ScheduleExpression": at(2), "FlexibleTimeWindow": {"Mode": "OFF"}}
+    scheduler.update_schedule(Name=made.source_id, GroupName=group, Target=schedule["Target"], **soon)
+    wait_for(lambda: deployment.source(made.source_id).last_job_id, "a sync that a schedule started")
+    job = deployment.wait(deployment.source(made.source_id).last_job_id)
+    assert (job.status, job.progress["records"]) == (JobStatus.COMPLETED, 3)
+
+    deployment.delete_source(made.source_id)
+    with pytest.raises(scheduler.exceptions.ResourceNotFoundException):
+        scheduler.get_schedule(Name=made.source_id, GroupName=group)
+
+
+def at(seconds: float) -> str:
+    """The expression of a schedule for so many seconds from now."""
+    return f"at({datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S})"
