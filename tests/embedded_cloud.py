@@ -185,7 +185,7 @@ class Cloud:
         """All ingestion jobs of an archive, oldest first."""
         return sorted(self.deployment.ingestions(archive_id, self._since), key=lambda job: job.created_at)
 
-    def outcomes(self, archive_id: str, count: int) -> list[dict[str, Any]]:
+    def outcomes(self, archive_id: str, count: int, seconds: float = PATIENCE_S) -> list[dict[str, Any]]:
         """What became of an archive's documents, once ``count`` of them have an outcome and no job is open."""
 
         def look() -> list[dict[str, Any]] | None:
@@ -193,7 +193,7 @@ class Cloud:
             found = [document for job in jobs if job.status in _ENDED for document in job.documents]
             return found if len(found) >= count and all(job.status in _ENDED for job in jobs) else None
 
-        return wait_for(look, f"{count} outcomes in {archive_id}")
+        return wait_for(look, f"{count} outcomes in {archive_id}", seconds)
 
     def ingest(self, archive_id: str, documents: dict[str, bytes | str]) -> dict[str, dict[str, Any]]:
         """Upload documents (name → content) and wait for their outcomes, by name."""
