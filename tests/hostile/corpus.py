@@ -333,10 +333,20 @@ def _text() -> Iterator[Case]:
     yield Case("text/list.md", "a list 2,000 deep", lambda: b"".join(
         b" " * 2 * n + b"- x\n" for n in range(2_000)), LANDS, lands_slowly=True)  # fmt: skip
     yield Case(
-        "text/quote.md", "quotes 20,000 deep", lambda: b">" * 20_000 + b" deep " + CANARY.encode(), LANDS, says="deep"
+        "text/quote.md",
+        "quotes 20,000 deep",
+        lambda: b">" * 20_000 + b" deep " + CANARY.encode(),
+        LANDS,
+        says="deep",
+        lands_slowly=True,
     )
     yield Case(
-        "text/brackets.md", "100,000 open brackets", lambda: b"# " + b"[" * 100_000 + b"\n\nPier.", LANDS, says="Pier."
+        "text/brackets.md",
+        "100,000 open brackets",
+        lambda: b"# " + b"[" * 100_000 + b"\n\nPier.",
+        LANDS,
+        says="Pier.",
+        lands_slowly=True,
     )
     yield Case(
         "text/front.md", "front matter without an end", _of("---\ntitle: x\n" + SENTENCE), LANDS, says="log book"
@@ -548,7 +558,7 @@ def _names() -> Iterator[Case]:
         yield Case(name, about, _of(f"The berth of ship number {number} is taken."), LANDS, says=f"number {number} is")
     refused = {
         "names/line\nbreak.txt": "a line break",
-        "names/tab\tbell\x07.txt": "control characters",
+        "names/tab\tstop.txt": "a control character",
         "names/next\x85line.txt": "a control character beyond ASCII",
         "names/../../escape.txt": "relative folders",
         "names//empty.txt": "an empty folder",
