@@ -523,7 +523,7 @@ def _code() -> Iterator[Case]:
         LANDS,
         says="seventyone",
     )
-    yield Case("code/deep.py", "100,000 open brackets", lambda: b"x = " + b"(" * 100_000, LANDS, lands_slowly=True)
+    yield Case("code/deep.py", "a million open brackets", lambda: b"x = " + b"(" * 1_000_000, LANDS, lands_slowly=True)
     yield Case("code/deep.js", "5,000 functions within each other", lambda: (
         b"".join(b"function f%d() {\n" % n for n in range(5_000)) + b"}" * 5_000), LANDS,
         lands_slowly=True)  # fmt: skip
