@@ -332,7 +332,6 @@ class ExtractedDocument(Model):
     text: str
     segments: list[Segment]
     metadata: dict[str, str] = {}  # what the document says of itself: author, subject, date, language …
-    chunking: ChunkingConfig | None = None  # of the rule that routed the document, in place of the archive's
 
 
 class Chunk(Model):

@@ -51,7 +51,7 @@ def chunk_text(job_id: str) -> stages.BatchResult:
 def _chunks(document: BatchDocument, config: ChunkingConfig, provider: embedding.EmbeddingProvider) -> list[Chunk]:
     key = layout.entry_document(document.entry_id, document.version)
     extracted = aws.lake().read_models(key, ExtractedDocument)[0]
-    spans = chunking.chunk(extracted, extracted.chunking or config, provider.encode)
+    spans = chunking.chunk(extracted, config, provider.encode)
     chunks = chunking.to_chunks(
         spans, extracted, entry_id=document.entry_id, version=document.version, source=document.source
     )

@@ -11,7 +11,17 @@ from omnilake import archives, aws, entries, extraction, jobs, layout
 from omnilake.errors import DocumentError, ScannedDocument
 from omnilake.extraction import ocr
 from omnilake.ingest import contents, landing, rules, stages
-from omnilake.models import Archive, BatchDocument, DocumentStatus, ErrorRecord, ExtractedDocument, JobKind, Processor
+from omnilake.models import (
+    Archive,
+    BatchDocument,
+    ChunkingConfig,
+    DocumentStatus,
+    ErrorRecord,
+    ExtractedDocument,
+    JobKind,
+    Processor,
+    Record,
+)
 from omnilake.settings import settings
 
 STATE = "Extract Text"
@@ -36,18 +46,33 @@ def _extract(
     entries.start(document.entry_id, document.version, archive.archive_id, job_id)
     try:
         if document.ref.line is not None:
-            extracted = extraction.read_record(contents.parse_record(lines.get(contents.line_of(document.ref), b"")))
+            record = contents.parse_record(lines.get(contents.line_of(document.ref), b""))
+            extracted, chunking = _read_record(record, document, archive)
         else:
             data = aws.ObjectStore(document.ref.bucket).read(document.ref.key, document.ref.version_id)
             if extraction.is_archive(data, document.name):
                 return _expand(data, document, archive.archive_id)
-            extracted = _read(data, document, archive)
+            extracted, chunking = _read(data, document, archive)
     except DocumentError as error:
         return stages.failed(document, ErrorRecord.of(error))
-    return _keep(extracted, document)
+    return _keep(extracted, chunking, document)
 
 
-def _read(data: bytes, document: BatchDocument, archive: Archive) -> ExtractedDocument:
+def _read_record(
+    record: Record, document: BatchDocument, archive: Archive
+) -> tuple[ExtractedDocument, ChunkingConfig | None]:
+    extracted = extraction.read_record(record)
+    processor, chunking = rules.choose(
+        archive.rules,
+        media_type=extracted.media_type,
+        name=document.name,
+        metadata=extracted.metadata,
+        default=extracted.processor,
+    )
+    return extracted.model_copy(update={"processor": processor}), chunking
+
+
+def _read(data: bytes, document: BatchDocument, archive: Archive) -> tuple[ExtractedDocument, ChunkingConfig | None]:
     """Text and structure, read as the archive's rules say; of a scan by text recognition where there is one. The rows
     of a table are kept beside its text."""
     opened = extraction.open_document(data, document.name)
@@ -67,7 +92,7 @@ def _read(data: bytes, document: BatchDocument, archive: Archive) -> ExtractedDo
         extracted = ocr.recognise(document.ref).model_copy(update={"processor": processor})
     if processor == Processor.ROWS and opened.tabular:
         _keep_rows(opened.rows(), document)
-    return extracted.model_copy(update={"chunking": chunking})
+    return extracted, chunking
 
 
 def _keep_rows(rows: Iterator[dict[str, str]], document: BatchDocument) -> None:
@@ -78,7 +103,7 @@ def _keep_rows(rows: Iterator[dict[str, str]], document: BatchDocument) -> None:
     aws.lake().write(layout.entry_rows(document.entry_id, document.version), packed.getvalue(), "application/gzip")
 
 
-def _keep(extracted: ExtractedDocument, document: BatchDocument) -> BatchDocument:
+def _keep(extracted: ExtractedDocument, chunking: ChunkingConfig | None, document: BatchDocument) -> BatchDocument:
     lake = aws.lake()
     lake.write(
         layout.entry_text(document.entry_id, document.version), extracted.text.encode(), "text/plain; charset=utf-8"
@@ -88,6 +113,7 @@ def _keep(extracted: ExtractedDocument, document: BatchDocument) -> BatchDocumen
         update={
             "media_type": extracted.media_type,
             "processor": extracted.processor,
+            "chunking": chunking,
             "title": extracted.title,
             "characters": len(extracted.text),
             "metadata": {**extracted.metadata, **document.metadata},

@@ -117,7 +117,7 @@ def _close(document: BatchDocument, batch: Batch, archive: Archive | None) -> No
             characters=document.characters,
             metadata=document.metadata,
             embedding_space=archive.space.space_id if archive else "",
-            chunker=archive.chunking.kind if archive else "",
+            chunker=(document.chunking or archive.chunking).kind if archive else "",
             configuration_hash=archive.configuration_hash if archive else "",
             insights_status=document.insights_status or "",  # empty: none were asked for
             insights_error=document.insights_error.code if document.insights_error else "",
