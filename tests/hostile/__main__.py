@@ -1,11 +1,14 @@
-"""``python -m tests.hostile FOLDER``: write the corpus of hostile files, to look at them or to upload them by hand."""
+"""Write the corpus of hostile files to a folder, to look at them or to upload them by hand::
+
+PYTHONPATH=layers/core:tests .venv/bin/python -m hostile FOLDER
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from tests.hostile.corpus import CASES
+from hostile.corpus import CASES
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

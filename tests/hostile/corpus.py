@@ -2,7 +2,7 @@
 
 Made by code, so that the repository holds no bomb; the largest take a second or two to make. Every case is run through
 extraction alone (tests/unit/extraction/test_hostile_files.py) and, all at once, through the deployed ingestion
-(tests/integration/test_hostile_files.py). ``python -m tests.hostile FOLDER`` writes them to a folder.
+(tests/integration/test_hostile_files.py). ``python -m hostile FOLDER`` writes them to a folder.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import base64
 import json
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from any_archive import DEVICE, SYMLINK, raw_zip, slack_export, zip_of
 from hostile import packages, pdfs
@@ -155,7 +156,7 @@ def _encrypted() -> Iterator[Case]:
         "encrypted/restricted.pdf", "only printing is restricted", pdfs.only_restricted, LANDS, says="may be read"
     )
     for kind in ("docx", "xlsx", "pptx"):
-        yield Case(f"encrypted/a.{kind}", "needs a password", lambda of=kind: packages.encrypted_office(of), ENCRYPTED)
+        yield Case(f"encrypted/a.{kind}", "needs a password", partial(packages.encrypted_office, kind), ENCRYPTED)
     yield Case("encrypted/a.zip", "a member needs a password", lambda: raw_zip(
         [(b"a.txt", b"not really encrypted")], flags=1), ENCRYPTED)  # fmt: skip
     yield Case("encrypted/strong.zip", "strongly encrypted", lambda: raw_zip([(b"a.txt", b"x")], flags=0x41), ENCRYPTED)

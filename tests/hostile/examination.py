@@ -1,4 +1,4 @@
-"""``python -m tests.hostile.examination``: extraction of hostile files, each in a process of its own.
+"""``python -m hostile.examination``: extraction of hostile files, each in a process of its own.
 
 Reads names of cases, one a line (JSON strings), and answers each with a line of JSON (``Finding``). A case is made in
 one child process and extracted in another, so that what making it takes is not taken for what reading it takes.

@@ -26,7 +26,7 @@ def finding() -> Iterator[Callable[[Case], Finding]]:
     """What becomes of a case in a process of its own."""
     path = os.pathsep.join(str(ROOT / each) for each in ("layers/core", "tests", "."))
     with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tests.hostile.examination"],
+        [sys.executable, "-W", "ignore", "-m", "hostile.examination"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
