@@ -150,6 +150,12 @@ def release_content(archive_id: str, content_hash: str, entry_id: str, version: 
     return sorted(held.get("aliases", ()))
 
 
+def is_noted(archive_id: str, content_hash: str, alias: str) -> bool:
+    """Whether another upload of a content still stands as an alias on the content's claim."""
+    held = _registrations().get({"registration_id": _content(archive_id, content_hash)})
+    return held is not None and alias in held.get("aliases", ())
+
+
 def release_object(ref: ObjectRef, job_id: str) -> None:
     """Let an object version be taken again (after a failure that a new upload or a redrive may mend)."""
     _registrations().delete(
@@ -227,9 +233,16 @@ def finish(
     archive_id: str,
     status: DocumentStatus,
     error: ErrorRecord | None = None,
+    job_id: str = "",
     **facts: Any,
-) -> None:
-    """End the processing of an entry version, with its outcome and facts (type, chunks …); empty facts are left out."""
+) -> bool:
+    """End the processing of an entry version, with its outcome and facts (type, chunks …); empty facts are left out.
+
+    Args:
+        job_id: when given, only while the version is that job's.
+    Returns:
+        False when another job has taken the version (a retry of what failed).
+    """
     moment = now()
     fields: dict[str, Any] = {
         "status": status.value,
@@ -240,11 +253,13 @@ def finish(
     }
     if error is not None:
         fields |= {"error_code": error.code, "error_message": error.message}
-    _entries().update(
+    values = {f":{name}": value for name, value in fields.items()}
+    return _entries().update(
         {"entry_id": entry_id, "version": version},
         "SET " + ", ".join(f"#{name} = :{name}" for name in fields),
-        {f":{name}": value for name, value in fields.items()},
+        values | ({":job_id": job_id} if job_id else {}),
         names={f"#{name}": name for name in fields},
+        condition="job_id = :job_id" if job_id else None,
     )
 
 

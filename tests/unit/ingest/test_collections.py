@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from any_ingest import LANDING, any_archive, uploaded
+from any_ingest import LANDING, any_archive, any_batch, uploaded
 
 from omnilake import aws, jobs, layout
 from omnilake.errors import ArchiveNotFound, InvalidCollection, TransientError
@@ -233,6 +233,17 @@ class TestRetry:
         run(batch)
         (again,) = planned("collect-2", retry_of=batch.job_id)
         assert [ref.key for ref in again.documents] == ["failed/docs/bad.md"]
+
+    def test_two_versions_of_a_path_that_failed_are_retried_as_the_newer_one(self) -> None:
+        refs = [uploaded("incoming/docs/guide.md", data) for data in (b"one", b"two")]
+        job_id = any_batch(*refs)
+        register_documents(job_id)
+        record_failure(job_id, "States.Timeout", "")
+        (again,) = planned("collect-2", retry_of=job_id)
+        assert [ref.key for ref in again.documents] == ["failed/docs/guide.md"]
+        run(again)
+        assert close_collection("collect-2").completed == 1
+        assert aws.ObjectStore(LANDING).read("processed/docs/guide.md") == b"two"
 
     def test_a_job_without_failures_leaves_nothing_to_retry(self) -> None:
         collected(manifest=put_lines(LANDING, "lists/all.jsonl", [record("r1")]))

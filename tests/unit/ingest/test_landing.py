@@ -128,6 +128,37 @@ class TestMove:
         archived = {key: store.read(key) for key in store.keys("archived/")}
         assert archived == {"archived/docs/guide.md/v1": b"one", "archived/docs/guide.md/v2": b"two"}
 
+    @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+    def test_the_newest_original_that_failed_is_kept_and_older_ones_are_archived(self, order: tuple[int, ...]) -> None:
+        store, no = aws.ObjectStore(LANDING), ErrorRecord(code="ANY", message="no")
+        refs = [uploaded("incoming/docs/guide.md", data) for data in (b"one", b"two", b"three")]
+        for each in order:
+            landing.move(refs[each], DocumentStatus.FAILED, f"job-{each}", no, f"v{each}")
+        assert store.read("failed/docs/guide.md") == b"three"
+        archived = {key: store.read(key) for key in store.keys("archived/")}
+        assert archived == {"archived/docs/guide.md/v0": b"one", "archived/docs/guide.md/v1": b"two"}
+        assert list(store.keys("incoming/")) == []
+
+    def test_originals_that_failed_before_they_had_a_version_are_kept_too(self) -> None:
+        store, no = aws.ObjectStore(LANDING), ErrorRecord(code="ANY", message="no")
+        refs = [uploaded("incoming/docs/guide.md", data) for data in (b"one", b"two")]
+        for ref in refs:
+            landing.move(ref, DocumentStatus.FAILED, "job", no)
+        assert sorted(store.read(key) for key in store.keys("archived/")) == [b"one"]
+        assert store.read("failed/docs/guide.md") == b"two"
+
+    def test_a_mended_original_is_as_new_as_its_mending(self) -> None:
+        ref = uploaded("incoming/docs/guide.md", b"one")
+        key = landing.move(ref, DocumentStatus.FAILED, "job", ErrorRecord(code="ANY", message="no"), "v1")
+        failed = ObjectRef(bucket=LANDING, key=key)
+        kept = aws.ObjectStore(LANDING).head(key)
+        assert kept is not None
+        assert landing.received(failed, kept)[1] == ref.sequencer
+        aws.ObjectStore(LANDING).write(key, b"mended")
+        mended = aws.ObjectStore(LANDING).head(key)
+        assert mended is not None
+        assert landing.received(failed, mended) == (mended["LastModified"], "")
+
     def test_the_uploaders_metadata_stay_on_the_original(self) -> None:
         aws.client("s3").put_object(Bucket=LANDING, Key="incoming/docs/a.md", Body=b"x", Metadata={"team": "tides"})
         ref = ObjectRef(bucket=LANDING, key="incoming/docs/a.md")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 from any_ingest import LANDING, any_archive, any_batch, uploaded
+from any_queue import Queue
 
 from omnilake import aws, entries, jobs
 from omnilake.ingest import landing, stages
 from omnilake.ingest.failure import record_failure
 from omnilake.ingest.publish import publish_entries
 from omnilake.ingest.register import register_documents
-from omnilake.models import Batch, BatchDocument, DocumentStatus, JobStatus
+from omnilake.models import Batch, BatchDocument, DocumentStatus, JobStatus, ObjectRef
 
 pytestmark = pytest.mark.usefixtures("stack")
 
@@ -148,6 +149,25 @@ def test_should_bring_a_copy_back_when_the_original_moves_on() -> None:
     assert landed("incoming/") == ["incoming/docs/copy.md"], "the copy's content would be in no entry"
 
 
+def test_should_bring_a_copy_back_when_the_original_fails_before_the_copy_was_moved() -> None:
+    any_archive()
+    original = any_batch(uploaded("incoming/docs/guide.md", b"shared"))
+    copy = any_batch(uploaded("incoming/docs/copy.md", b"shared"))
+    register_documents(original)
+    register_documents(copy)
+    record_failure(original, "States.Timeout", "")
+    publish_entries(copy)
+    assert landed("incoming/") == ["incoming/docs/copy.md"], "the copy's content would be in no entry"
+    assert stages.read(copy, stages.PUBLISHED).documents[0].status is DocumentStatus.DUPLICATE
+
+
+def test_should_leave_a_copy_where_it_is_while_the_original_stands() -> None:
+    any_archive()
+    ingest(any_batch(uploaded("incoming/docs/guide.md", b"shared")))
+    ingest(any_batch(uploaded("incoming/docs/copy.md", b"shared")))
+    assert landed("incoming/") == []
+
+
 def test_should_not_remove_a_newer_upload_of_the_same_key() -> None:
     any_archive()
     old = uploaded("incoming/docs/guide.md", b"old")
@@ -250,6 +270,45 @@ def test_should_not_give_a_content_to_a_third_upload_while_two_of_one_name_are_u
     (other,) = registered(any_batch(copy))
     assert taken.live
     assert other.duplicate_of == f"{taken.entry_id}/{taken.version}"
+
+
+class TestRetryOfAFailedUpload:
+    """What failed is ingested again from ``failed/``, as the version that it is."""
+
+    def test_should_leave_the_newer_version_in_search(self, index_queue: Queue) -> None:
+        any_archive()
+        older, newer = (any_batch(uploaded("incoming/docs/guide.md", data)) for data in (b"one", b"two"))
+        (failed,) = registered(older)
+        (current,) = registered(newer)
+        record_failure(older, "States.Timeout", "")
+        publish_entries(newer)
+        (again,) = ingest(any_batch(ObjectRef(bucket=LANDING, key="failed/docs/guide.md"))).documents
+        assert (again.entry_id, again.version) == (failed.entry_id, failed.version)
+        statuses = {item["version"]: item["status"] for item in entries.versions(again.entry_id)}
+        assert statuses == {failed.version: "SUPERSEDED", current.version: "COMPLETED"}
+        assert aws.ObjectStore(LANDING).read("processed/docs/guide.md") == b"two"
+        assert landed("failed/") == []
+
+    def test_should_keep_its_order_however_often_it_fails(self) -> None:
+        any_archive()
+        first = any_batch(uploaded("incoming/docs/guide.md", b"one"))
+        (failed,) = registered(first)
+        record_failure(first, "States.Timeout", "")
+        for _ in range(2):
+            job_id = any_batch(ObjectRef(bucket=LANDING, key="failed/docs/guide.md"))
+            assert [(each.version, each.live) for each in registered(job_id)] == [(failed.version, True)]
+            record_failure(job_id, "States.Timeout", "")
+
+    def test_should_not_be_undone_by_a_repetition_of_the_failure(self) -> None:
+        any_archive()
+        job_id = any_batch(uploaded("incoming/docs/guide.md", b"one"))
+        register_documents(job_id)
+        record_failure(job_id, "States.Timeout", "")
+        (again,) = ingest(any_batch(ObjectRef(bucket=LANDING, key="failed/docs/guide.md"))).documents
+        record_failure(job_id, "States.Timeout", "")  # its Lambda was killed after its last act
+        assert [item["status"] for item in entries.versions(again.entry_id)] == ["COMPLETED"]
+        copy = ingest(any_batch(uploaded("incoming/docs/copy.md", b"one"))).documents[0]
+        assert copy.duplicate_of == f"{again.entry_id}/{again.version}"
 
 
 class TestBrokenPublication:

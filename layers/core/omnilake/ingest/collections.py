@@ -347,15 +347,20 @@ def _recorded(keys: Iterable[str]) -> Iterator[ObjectRef]:
 
 
 def _failed(job_id: str) -> Iterator[ObjectRef]:
-    if jobs.get(job_id).kind is _KIND:
-        key = layout.collection_part(job_id, "failed")
-        if aws.lake().head(key) is None:
-            return
-        for item in aws.lake().iterate_models(key, FailedItem):
-            yield item.ref
+    """What failed of a job, each once: of two versions of one path that failed, ``failed/`` holds the newer."""
+    if jobs.get(job_id).kind is not _KIND:
+        items: Iterable[FailedItem] = failed_of(stages.read(job_id, stages.PUBLISHED))
+    elif aws.lake().head(layout.collection_part(job_id, "failed")) is None:
+        return
     else:
-        for item in failed_of(stages.read(job_id, stages.PUBLISHED)):
-            yield item.ref
+        items = aws.lake().iterate_models(layout.collection_part(job_id, "failed"), FailedItem)
+    originals: set[ObjectRef] = set()
+    for item in items:
+        if landing.is_landed(item.ref):
+            if item.ref in originals:
+                continue
+            originals.add(item.ref)
+        yield item.ref
 
 
 # --- closing ----------------------------------------------------------------------------------------------------

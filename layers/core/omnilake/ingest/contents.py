@@ -108,16 +108,16 @@ def of_object(ref: ObjectRef, archive_id: str, head: dict[str, Any]) -> Content:
     effective_on = told.get(EFFECTIVE_METADATA, "")
     sha256 = _hash(ref)
     content_hash = sha256 if landing.is_landed(ref) else hashlib.sha256(f"{identity}{sha256}".encode()).hexdigest()
-    uploaded = compact(head["LastModified"])
+    received_at, sequencer = landing.received(ref, head)
     return Content(
         entry_id=entries.entry_id_of(archive_id, *identity),
-        version=entries.version_of(uploaded, ref.sequencer, content_hash, _effective(effective_on)),
+        version=entries.version_of(compact(received_at), sequencer, content_hash, _effective(effective_on)),
         name=name,
         source=source or f"s3://{ref.bucket}/{ref.key}",
         identity=identity,
         content_hash=content_hash,
         size=size,
-        received_at=head["LastModified"].astimezone(UTC).isoformat(timespec="seconds"),
+        received_at=received_at.isoformat(timespec="seconds"),
         effective_on=effective_on,
         metadata=_bounded(
             {key: value for key, value in told.items() if not key.startswith(_OWN_METADATA)},

@@ -1,6 +1,7 @@
 """The landing bucket: objects arrive as ``incoming/<archive>/<path>`` and end under ``processed/`` or ``failed/``.
 
-``processed/`` holds the newest original of each path; older ones are kept as ``archived/<archive>/<path>/<version>``.
+``processed/`` and ``failed/`` hold the newest original of each path; older ones are kept as
+``archived/<archive>/<path>/<version>``.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +26,9 @@ ZONES = (INCOMING, PROCESSED, FAILED)
 SOURCE_TYPE = "s3"
 """Source type of uploaded documents; their identity is the path below the archive."""
 
-_OUTCOME_METADATA = {f"omnilake-{name}" for name in ("job", "status", "version", "code", "reason")}
+_RECEIVED = "omnilake-received"
+_RECEIVED_FORMAT = "%Y%m%dT%H%M%SZ"
+_OUTCOME_METADATA = {f"omnilake-{name}" for name in ("job", "status", "version", "code", "reason", "received")}
 _COPY_LIMIT = 5 * 1024**3  # CopyObject's; larger objects need a multipart copy
 _MAX_REASON = 600  # S3 allows 2 KB of user metadata in all, the uploader's own included
 MAX_UPLOAD_METADATA = 1_000
@@ -77,6 +81,20 @@ def parse_key(key: str) -> LandingKey:
     return LandingKey(archive_id, path)
 
 
+def received(ref: ObjectRef, head: dict[str, Any]) -> tuple[datetime, str]:
+    """When an upload came, and its order within that second (empty where it is not known).
+
+    An original under ``failed/`` says when it came to ``incoming/``: a retry must not make it newer than it is.
+    """
+    moment, _, order = head.get("Metadata", {}).get(_RECEIVED, "").partition("-")
+    if ref.key.startswith(FAILED) and moment:
+        try:
+            return datetime.strptime(moment, _RECEIVED_FORMAT).replace(tzinfo=UTC), order
+        except ValueError:  # somebody else wrote it
+            pass
+    return head["LastModified"].astimezone(UTC), ref.sequencer
+
+
 def move(
     ref: ObjectRef, status: DocumentStatus, job_id: str, error: ErrorRecord | None = None, version: str = ""
 ) -> str:
@@ -100,18 +118,16 @@ def move(
     if head is None:
         return target if kept and kept.get("Metadata", {}).get("omnilake-job") == job_id else ""
     metadata = _uploaders(head) | {"omnilake-job": job_id, "omnilake-status": status.value, "omnilake-version": version}
-    if zone == PROCESSED and kept and target != ref.key:
-        kept_version = kept.get("Metadata", {}).get("omnilake-version", "")
-        if version and version < kept_version:
-            target = _archived(ref.key, version)
-        elif kept_version and kept_version != version:
-            _copy(
-                ref.bucket,
-                {"Bucket": ref.bucket, "Key": target},
-                _archived(ref.key, kept_version),
-                kept,
-                kept["Metadata"],
-            )
+    order = version
+    if zone == FAILED:
+        metadata[_RECEIVED] = order = _order(ref, head)
+    if kept and target != ref.key:
+        kept_order = _order_of_kept(zone, target, ref.bucket, kept)
+        if order and order < kept_order:
+            target = _archived(ref.key, version or order)
+        elif kept_order and kept_order != order:
+            aside = _archived(ref.key, kept.get("Metadata", {}).get("omnilake-version", "") or kept_order)
+            _copy(ref.bucket, {"Bucket": ref.bucket, "Key": target}, aside, kept, kept["Metadata"])
     if error is not None:
         metadata |= {"omnilake-code": error.code, "omnilake-reason": _ascii(f"{error.message} {error.action}")}
     source = {"Bucket": ref.bucket, "Key": ref.key} | ({"VersionId": ref.version_id} if ref.version_id else {})
@@ -120,6 +136,18 @@ def move(
         pinned = {"VersionId": ref.version_id} if ref.version_id else {}
         aws.client("s3").delete_object(Bucket=ref.bucket, Key=ref.key, **pinned)
     return target
+
+
+def _order(ref: ObjectRef, head: dict[str, Any]) -> str:
+    """What failed originals of one path are ordered by; nothing else is known of many."""
+    moment, order = received(ref, head)
+    return f"{moment:{_RECEIVED_FORMAT}}-{order.zfill(18) if order else ''}"
+
+
+def _order_of_kept(zone: str, target: str, bucket: str, kept: dict[str, Any]) -> str:
+    if zone == FAILED:
+        return _order(ObjectRef(bucket=bucket, key=target), kept)
+    return str(kept.get("Metadata", {}).get("omnilake-version", ""))
 
 
 def _uploaders(head: dict[str, Any]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -95,9 +96,22 @@ def close_batch(batch: Batch, state: str = "") -> PublishResult:
     """
     stages.write(batch, stages.PUBLISHED)
     archive = _archive(batch.archive_id)
-    aws.concurrently(lambda document: _close(document, batch, archive), batch.documents)
+    aws.concurrently(lambda documents: _close_in_turn(documents, batch, archive), _by_original(batch.documents))
     aws.publish_events([_event(document, batch) for document in batch.documents])
     return _end_job(batch, state)
+
+
+def _by_original(documents: list[BatchDocument]) -> list[list[BatchDocument]]:
+    """Documents of one key together: they move to one place, so one after the other."""
+    found: dict[tuple[str, str, int | None], list[BatchDocument]] = defaultdict(list)
+    for document in documents:
+        found[document.ref.bucket, document.ref.key, document.ref.line].append(document)
+    return list(found.values())
+
+
+def _close_in_turn(documents: list[BatchDocument], batch: Batch, archive: Archive | None) -> None:
+    for document in documents:
+        _close(document, batch, archive)
 
 
 def _close(document: BatchDocument, batch: Batch, archive: Archive | None) -> None:
@@ -138,6 +152,21 @@ def _close(document: BatchDocument, batch: Batch, archive: Archive | None) -> No
     else:
         _fail(document, batch)
     landing.move(document.ref, document.status, batch.job_id, document.error, document.version)
+    if document.status == DocumentStatus.DUPLICATE and document.entry_id:
+        _bring_back_if_left_alone(document, batch.archive_id)
+
+
+def _bring_back_if_left_alone(document: BatchDocument, archive_id: str) -> None:
+    """Upload a duplicate again whose content was given up while its original was still on its way to ``processed/``.
+
+    Who gives a content up brings its aliases back, and finds only originals that have been moved. So whoever moves one
+    looks whether it is still noted: one of the two brings it back, or both, which leaves a further duplicate.
+    """
+    owner = document.duplicate_of.partition("/")[0]
+    if owner == document.entry_id or not landing.is_landed(document.ref):
+        return
+    if not entries.is_noted(archive_id, document.content_hash, document.ref.key):
+        landing.return_to_incoming(document.ref.bucket, document.ref.key)
 
 
 def _supersede(document: BatchDocument, job_id: str, archive_id: str, keeps_all: bool) -> None:
@@ -164,14 +193,14 @@ def _supersede(document: BatchDocument, job_id: str, archive_id: str, keeps_all:
 
 
 def _fail(document: BatchDocument, batch: Batch) -> None:
-    if document.entry_id:
-        entries.finish(
-            document.entry_id,
-            document.version,
-            archive_id=batch.archive_id,
-            status=DocumentStatus.FAILED,
-            error=document.error,
-        )
+    if document.entry_id and entries.finish(
+        document.entry_id,
+        document.version,
+        archive_id=batch.archive_id,
+        status=DocumentStatus.FAILED,
+        error=document.error,
+        job_id=batch.job_id,
+    ):
         aliases = entries.release_content(batch.archive_id, document.content_hash, document.entry_id, document.version)
         for alias in aliases:
             landing.return_to_incoming(document.ref.bucket, alias)
