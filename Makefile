@@ -54,6 +54,9 @@ build: setup
 docs: setup                                     ## diagrams of the state machines into docs/architecture.md
 	@$(BIN)/python scripts/diagrams.py
 
+bench-kill: setup-dev                           ## 500 documents while Lambda processes are killed
+	@$(BIN)/python benchmarks/kill.py
+
 bench-overhead: setup-dev
 	@$(BIN)/python benchmarks/overhead.py
 
@@ -63,4 +66,4 @@ bench-ingest: setup-dev                         ## DATA=folder of a BEIR set, DO
 clean:                                          ## caches and builds; not the embedded cloud's data
 	@rm -rf .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 
-.PHONY: help setup setup-dev demo test lint sam-local build docs bench-overhead bench-ingest clean
+.PHONY: help setup setup-dev demo test lint sam-local build docs bench-kill bench-overhead bench-ingest clean
