@@ -25,6 +25,11 @@ Script = Callable[[dict[str, Any], int], Answered]
 """What to answer to the JSON of a request, and to which in order (from 0)."""
 
 
+def always(*answers: Answered) -> Script:
+    """The answers in order, the last one for ever."""
+    return lambda _, number: answers[min(number, len(answers) - 1)]
+
+
 class Endpoint:
     """A server on the loopback interface.
 
@@ -42,7 +47,7 @@ class Endpoint:
         self._script = script
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
     def url(self) -> str:

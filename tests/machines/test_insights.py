@@ -90,27 +90,37 @@ def test_none_asks_for_nothing_and_nothing_is_missed(cloud: Cloud) -> None:
     assert insights is None
 
 
+THROTTLED = {
+    "bedrock": model_endpoint.bedrock_error("ThrottlingException", 429),
+    "openai": model_endpoint.Answered({"error": {"code": "rate_limit_exceeded"}}, 429, {"Retry-After": "1"}),
+}
+ANSWERED = {
+    "bedrock": model_endpoint.converse(model_endpoint.tool_use(ANSWER)),
+    "openai": model_endpoint.completion(ANSWER),
+}
+
+
 @contextmanager
-def model(cloud: Cloud, script: model_endpoint.Script) -> Iterator[model_endpoint.Endpoint]:
-    """Let the function ask a model of Bedrock that answers by a script."""
+def model(cloud: Cloud, provider: str, script: model_endpoint.Script) -> Iterator[model_endpoint.Endpoint]:
+    """Let the function ask a model that answers by a script."""
     with model_endpoint.serving(script) as endpoint, ExitStack() as stack:
-        for name, value in {
-            "OMNILAKE_INSIGHTS_PROVIDER": "bedrock",
-            "OMNILAKE_INSIGHTS_MODEL": "any-model",
-            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": endpoint.url,
-        }.items():
+        address = {
+            "bedrock": {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": endpoint.url},
+            "openai": {"OMNILAKE_INSIGHTS_ENDPOINT": f"{endpoint.url}/v1"},
+        }[provider]
+        named = {"OMNILAKE_INSIGHTS_PROVIDER": provider, "OMNILAKE_INSIGHTS_MODEL": "any-model"}
+        for name, value in {**named, **address}.items():
             stack.enter_context(cloud.setting(FUNCTION, name, value))
         yield endpoint
 
 
-def test_a_used_up_quota_is_waited_for_and_what_was_extracted_is_not_paid_again(cloud: Cloud) -> None:
+@pytest.mark.parametrize("provider", ["bedrock", "openai"])
+def test_a_used_up_quota_is_waited_for_and_what_was_extracted_is_not_paid_again(cloud: Cloud, provider: str) -> None:
     def script(request: dict[str, Any], number: int) -> model_endpoint.Answered:
-        if number == 1:
-            return model_endpoint.bedrock_error("ThrottlingException", 429)
-        return model_endpoint.converse(model_endpoint.tool_use(ANSWER))
+        return THROTTLED[provider] if number == 1 else ANSWERED[provider]
 
     archive_id = cloud.archive()
-    with model(cloud, script) as endpoint:
+    with model(cloud, provider, script) as endpoint:
         outcomes = cloud.ingest(archive_id, {"a.txt": f"First: {FACT}", "b.txt": f"Second: {FACT}"})
 
     assert {each["insights"] for each in outcomes.values()} == {"EXTRACTED"}

@@ -85,6 +85,17 @@ def test_should_read_keys_only_where_a_secret_is_named(resources: Resources) -> 
     }  # fmt: skip
 
 
+def test_should_let_exactly_those_functions_read_keys_that_are_told_where_they_are(resources: Resources) -> None:
+    told = {
+        target_of(function["Role"])
+        for _, function in of_type(resources, "AWS::Lambda::Function")
+        if "OMNILAKE_EMBEDDING_SECRET" in function["Environment"]["Variables"]
+    }
+    assert {"ExtractInsightsFunctionRole", "EmbedBatchFunctionRole"} <= told
+    for name in ("EmbeddingSecretAccess", "EmbeddingParameterAccess"):
+        assert {role["Ref"] for role in resources[name]["Properties"]["Roles"]} == told
+
+
 def test_should_let_functions_invoke_exactly_the_models_that_are_known(resources: Resources) -> None:
     known = {each.model for each in KNOWN.values() if each.provider == "bedrock"}
     named = [

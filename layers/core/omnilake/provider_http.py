@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from omnilake.errors import ProviderRejected, RateLimited, TransientError
 
@@ -68,6 +69,16 @@ def post_json(
     if answer.is_success:
         return _json(data, service)
     raise refusal(answer.status_code, answer.headers, data, service)
+
+
+def is_safe(address: str) -> bool:
+    """Whether a key may be sent there: an https address, or this machine itself."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    loopback = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
+    return bool(parts.hostname) and (parts.scheme == "https" or loopback)
 
 
 def refusal(

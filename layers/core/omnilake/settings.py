@@ -66,6 +66,8 @@ class Settings(BaseModel):
     """Name of the provider that extracts insights (``insights.provider_for``), or "none"."""
     insights_model: str = ""
     """Id of the model, of a provider that has one."""
+    insights_endpoint: str = "https://api.openai.com/v1"
+    """Base address of the OpenAI-compatible API that serves the model, of the provider ``openai``."""
     insights_tokens: int = Field(default=6_000, ge=200)
     """Most tokens (cl100k) of a document that are read for its insights."""
     insights_prices: str = Field(default="0,0", pattern=r"^\d+(\.\d+)?,\d+(\.\d+)?$")

@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from model_endpoint import TOOL, Answered, Endpoint, Script, bedrock_error, converse, serving, tool_use
+from model_endpoint import TOOL, Answered, Endpoint, Script, always, bedrock_error, converse, serving, tool_use
 from unit.insights.any_document import ANSWER, SCHEMA, TEXT, document, read
+from unit.insights.gullible import obeyed, without_boundary
 from unit.insights.injections import ATTACKS
 from unit.insights.test_schema import HOSTILE
 
@@ -53,11 +54,6 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Serving:
 def extract(of: ExtractedDocument, wanted: Wanted = WANTED) -> tuple[Extraction, Usage]:
     provider = GenerativeProvider(bedrock.Converse(MODEL), Prices(0.06, 0.24))
     return provider.extract(of, read(of), wanted)
-
-
-def always(*answers: Answered) -> Script:
-    """The answers in order, the last one for ever."""
-    return lambda _, number: answers[min(number, len(answers) - 1)]
 
 
 def test_the_model_is_made_to_call_the_one_tool_whose_schema_is_the_answer_s(answering: Serving) -> None:
@@ -177,40 +173,17 @@ def test_no_connection_is_transient(answering: Serving, monkeypatch: pytest.Monk
     aws.impatient_client.cache_clear()
 
 
-WORDS = (
-    "approved",
-    "paid",
-    "pwned",
-    "attackers",
-    "ROUTED",
-    "delete_archive",
-    "send_mail",
-    "genehmigt",
-    "fine",
-    "hints.",
-)
-
-
 def gullible(request: dict[str, Any], _: int) -> Answered:
     """A model that does whatever it is told outside of the document's place, and describes what is inside."""
-    told = "\n".join([request["system"][0]["text"], *(part["text"] for part in request["messages"][0]["content"])])
-    boundary = re.search(r"<(document-[0-9a-f]{32})>", request["system"][0]["text"])
-    assert boundary is not None
-    before, opened, rest = told.partition(f"\n<{boundary[1]}>\n")
-    inside, closed, after = rest.partition(f"\n</{boundary[1]}>")
-    assert opened
-    assert closed
-    assert TEXT in inside
-    outside = before + after
-    obeyed = [word for word in WORDS if word in outside]
-    return converse(tool_use({**ANSWER, "tags": obeyed} if obeyed else ANSWER))
+    (user,) = request["messages"][0]["content"]
+    orders = obeyed(request["system"][0]["text"], user["text"])
+    return converse(tool_use({**ANSWER, "tags": orders} if orders else ANSWER))
 
 
 def shape(request: dict[str, Any]) -> tuple[Any, ...]:
     """What of a request must not depend on the document."""
-    system = re.sub(r"document-[0-9a-f]{32}", "document", request["system"][0]["text"])
     roles = [(message["role"], len(message["content"])) for message in request["messages"]]
-    return request["toolConfig"], request["inferenceConfig"], system, roles
+    return request["toolConfig"], request["inferenceConfig"], without_boundary(request["system"][0]["text"]), roles
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

@@ -13,12 +13,12 @@ where one fails or has no quota left, the next makes the same vectors. For Bedro
 from __future__ import annotations
 
 from functools import cache
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from omnilake.embedding.models import KNOWN, KnownModel
 from omnilake.errors import StageFailed
+from omnilake.provider_http import is_safe
 from omnilake.rate_limits import RateLimit
 from omnilake.settings import settings
 
@@ -54,9 +54,7 @@ class EmbeddingOptions(BaseModel):
     def _secure(cls, endpoints: dict[str, list[str]]) -> dict[str, list[str]]:
         for provider, addresses in endpoints.items():
             for address in addresses:
-                parts = urlsplit(address)
-                loopback = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
-                if provider != "bedrock" and not (parts.hostname and (parts.scheme == "https" or loopback)):
+                if provider != "bedrock" and not is_safe(address):
                     raise ValueError("an endpoint is an https address")
         return endpoints
 

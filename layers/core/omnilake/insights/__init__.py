@@ -5,6 +5,6 @@
 ``excerpt``        what is read of a long document
 ``deterministic``  the provider without a model, with ``phrases``, ``entities``, ``dates``, ``fields``
 ``generative``     what models share: the prompt, one repair of an answer that does not fit
-``bedrock``        how models are called
+``bedrock``, ``openai``  how models are called
 ``stages``         the Extract Insights state, and what it leaves for Publish Entries
 """

@@ -117,7 +117,14 @@ def _bedrock() -> InsightsProvider:
     return bedrock.provider()
 
 
+def _openai() -> InsightsProvider:
+    from omnilake.insights import openai
+
+    return openai.provider()
+
+
 _PROVIDERS: dict[str, Callable[[], InsightsProvider]] = {
     "deterministic": _deterministic,
     "bedrock": _bedrock,
+    "openai": _openai,
 }
