@@ -19,7 +19,6 @@ MAX_HEADING_CHARACTERS = 160
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]")
 # Control characters carry no text; lone surrogates (PDF fonts yield them) can't be stored as UTF-8.
 _UNSTORABLE = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f\ufeff\ufffe\uffff\ud800-\udfff]")
-_WHITE = re.compile(r"\s+")
 
 # Blocks of these kinds follow one another on the next line; all others are set apart by an empty line.
 _COMPACT = {SegmentKind.ROW, SegmentKind.LIST, SegmentKind.TURN, SegmentKind.MESSAGE}
@@ -34,7 +33,7 @@ def normalise(text: str) -> str:
 
 def fold(text: str) -> str:
     """Text on one line: every run of white space becomes one blank, none at the ends."""
-    return _WHITE.sub(" ", text).strip()
+    return " ".join(text.split())
 
 
 def label(text: str) -> str:
