@@ -48,11 +48,11 @@ def test_rows_of_a_table_are_kept_beside_its_text() -> None:
     assert rows_of(entry) == [{"sku": "007", "warehouse": "Oslo"}, {"sku": "008", "warehouse": "Moss"}]
 
 
-def test_an_archives_rule_decides_and_its_chunking_travels_with_the_document() -> None:
+def test_an_archives_rule_decides_and_its_chunking_travels_on_the_batch() -> None:
     rule = ProcessingRule(columns=["SKU"], processor=Processor.PROSE, chunking=ChunkingConfig(max_tokens=64))
     stock, notes = extracted(("stock.csv", STOCK), ("notes.md", b"# Notes\n\nText."), rules=[rule])
-    assert (stock.processor, document_of(stock).chunking) == (Processor.PROSE, rule.chunking)
-    assert (notes.processor, document_of(notes).chunking) == (Processor.PROSE, None)
+    assert (stock.processor, stock.chunking) == (Processor.PROSE, rule.chunking)
+    assert (notes.processor, notes.chunking) == (Processor.PROSE, None)
     assert aws.lake().head(layout.entry_rows(stock.entry_id, stock.version)) is None
 
 
