@@ -196,3 +196,17 @@ def test_a_batch_without_any_text_ends_without_embedding_or_indexing(cloud: Clou
 
     assert {"Embed And Extract", "Index Chunks"}.isdisjoint(entered(cloud.history(job.execution_arn)))
     assert cloud.execution_of(job)["error"] == "DocumentsRejected"
+
+
+def test_two_versions_of_one_key_in_quick_succession_end_with_the_newer_in_search(cloud: Cloud) -> None:
+    archive_id = cloud.archive()
+    for number in range(4):
+        cloud.put(archive_id, "timetable.txt", f"{FACT} Edition {number}.")
+    outcomes = cloud.outcomes(archive_id, 4)
+    assert sorted(each["status"] for each in outcomes) == ["COMPLETED"] * 4
+    wait_for(lambda: not cloud.waiting("IndexQueue"), "purges done")
+    assert [row["text"] for row in cloud.rows(archive_id)] == [f"{FACT} Edition 3."]
+    statuses = [item["status"] for item in entries.versions(outcomes[0]["entry_id"])]
+    assert statuses == ["COMPLETED", "SUPERSEDED", "SUPERSEDED", "SUPERSEDED"]
+    kept = cloud.objects(f"archived/{archive_id}/")
+    assert len(kept) == 3

@@ -102,11 +102,11 @@ def close_batch(batch: Batch, state: str = "") -> PublishResult:
 
 
 def _by_original(documents: list[BatchDocument]) -> list[list[BatchDocument]]:
-    """Documents of one key together: they move to one place, so one after the other."""
+    """Documents of one key together, oldest first: they move to one place, so one after the other."""
     found: dict[tuple[str, str, int | None], list[BatchDocument]] = defaultdict(list)
     for document in documents:
         found[document.ref.bucket, document.ref.key, document.ref.line].append(document)
-    return list(found.values())
+    return [sorted(group, key=lambda document: document.version) for group in found.values()]
 
 
 def _close_in_turn(documents: list[BatchDocument], batch: Batch, archive: Archive | None) -> None:
