@@ -54,8 +54,8 @@ build: setup
 docs: setup                                     ## diagrams of the state machines into docs/architecture.md
 	@$(BIN)/python scripts/diagrams.py
 
-bench-kill: setup-dev                           ## 500 documents while Lambda processes are killed
-	@$(BIN)/python benchmarks/kill.py
+bench-kill: setup-dev                           ## SEED=of everything random, KILLS=at random
+	@$(BIN)/python benchmarks/kill.py $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS))
 
 bench-overhead: setup-dev
 	@$(BIN)/python benchmarks/overhead.py
