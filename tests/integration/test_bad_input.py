@@ -1,5 +1,4 @@
-"""Input that can't be used: each kind gets its stable code, is kept with the reason, leaves nothing behind, and the
-queue moves on."""
+"""Input that can't be used leaves nothing behind, and the queue moves on."""
 
 from __future__ import annotations
 
@@ -9,58 +8,29 @@ from pathlib import Path
 
 import pytest
 from embedded_cloud import Cloud, unique, wait_for
-from integration import bad_documents
+from hostile.case import EXPANDS, LANDS
+from hostile.corpus import CASES
 
-from omnilake import aws, entries, layout
+from omnilake import aws, layout
 from omnilake.errors import OmniLakeError
 from omnilake.models import JobStatus
 
 MIB = 1024 * 1024
 GOOD = "The night ferry to Selmere leaves from pier seven at half past nine."
 
-BAD: dict[str, tuple[bytes, str]] = {
-    "empty.txt": (b"", "DOCUMENT_EMPTY"),
-    "really-a-pdf.docx": (bad_documents.pdf(), "DOCUMENT_TYPE_MISMATCH"),
-    "junk.txt": (bad_documents.binary_junk(), "DOCUMENT_TYPE_UNSUPPORTED"),
-    "truncated.pdf": (bad_documents.truncated_pdf(), "DOCUMENT_CORRUPT"),
-    "encrypted.pdf": (bad_documents.encrypted_pdf(), "DOCUMENT_ENCRYPTED"),
-    "bomb.docx": (bad_documents.bomb_docx(), "DOCUMENT_DECOMPRESSION_LIMIT"),
-    "invalid-utf8.md": (bad_documents.invalid_utf8(), "DOCUMENT_ENCODING_INVALID"),
-    "line\nbreak \U0001f9ad.txt": (b"A seal sleeps on pier two.", "OBJECT_NAME_INVALID"),
-    "white-space.txt": (b" \n\t\n " * 500, "DOCUMENT_NO_TEXT"),
-}
-"""Name → content and code."""
+BAD = {case.outcome: case for case in reversed(CASES) if case.outcome not in {LANDS, EXPANDS}}
+"""Of the hostile corpus one file for each code; all of it goes through ingestion in test_hostile_files.py."""
 
 
 @pytest.fixture(scope="module")
 def archive(cloud: Cloud) -> str:
     """An archive to which all bad documents were uploaded at once, with a good one among them."""
     archive_id = cloud.archive()
-    for name, (data, _) in BAD.items():
-        cloud.put(archive_id, name, data)
+    for case in BAD.values():
+        cloud.put(archive_id, case.name, case.content())
     cloud.put(archive_id, "good \U0001f9ad.txt", GOOD)
     cloud.outcomes(archive_id, len(BAD) + 1)
     return archive_id
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_document_is_refused_with_its_code_and_kept_with_the_reason(
-    cloud: Cloud, archive: str, name: str
-) -> None:
-    code = BAD[name][1]
-    found = {each["name"]: each for each in cloud.outcomes(archive, len(BAD) + 1)}[name]
-
-    assert found["status"] == "FAILED"
-    assert found["error"]["code"] == code
-    assert found["error"]["message"]
-    assert found["error"]["action"]
-    kept = cloud.objects(f"failed/{archive}/")[f"failed/{archive}/{name}"]
-    assert kept["omnilake-code"] == code
-    assert kept["omnilake-reason"]
-    assert kept["omnilake-status"] == "FAILED"
-    if found.get("entry_id"):
-        (item,) = entries.versions(found["entry_id"])
-        assert (item["status"], item["error_code"]) == ("FAILED", code)
 
 
 def test_bad_documents_leave_no_chunk_and_nothing_in_incoming_and_their_neighbours_go_on(

@@ -91,6 +91,7 @@ def test_failed_files_are_kept_with_their_reason(cloud: Cloud, upload: Upload) -
     kept = cloud.objects(f"failed/{upload.archive_id}/")
     codes = {key.split("/", 2)[2]: metadata["omnilake-code"] for key, metadata in kept.items()}
 
+    assert all(metadata["omnilake-reason"] and metadata["omnilake-status"] == "FAILED" for metadata in kept.values())
     assert codes == {name: outcome for name, outcome in expected().items() if outcome not in {LANDS, EXPANDS}}
 
 
