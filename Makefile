@@ -2,6 +2,7 @@
 # make test        everything that needs no Docker
 # make lint        Python, template, state machines
 # make sam-local   every sample event through the real `sam local invoke` (needs Docker, or root to start one)
+# make bench-overhead | bench-ingest | bench-kill    measurements; figures go to benchmarks/results/
 # make build       what `sam deploy` sends to AWS:  make build ARCH=arm64|x86_64 RUNTIME=python3.13
 SHELL := /bin/bash
 .DEFAULT_GOAL := help

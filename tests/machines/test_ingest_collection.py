@@ -94,8 +94,9 @@ def test_an_archive_file_is_expanded_and_each_member_ingested(cloud: Cloud) -> N
     with zipfile.ZipFile(packed, "w") as files:
         files.writestr("buoys.txt", "The buoy of Selmere is red.")
         files.writestr("piers/seven.md", "# Pier seven\n\nThe night ferry leaves here.")
+        files.writestr("__MACOSX/piers/._seven.md", "")
     outcome = cloud.ingest(archive_id, {"logbook.zip": packed.getvalue()})["logbook.zip"]
-    assert (outcome["status"], outcome["members"]) == ("EXPANDED", 2)
+    assert (outcome["status"], outcome["members"], outcome["left_out"]) == ("EXPANDED", 2, 1)
     found = {each["name"]: each["status"] for each in cloud.outcomes(archive_id, 3)}
     assert found == {
         "logbook.zip": "EXPANDED",

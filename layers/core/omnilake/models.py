@@ -260,6 +260,7 @@ class BatchDocument(Model):
     characters: int = 0
     chunks: int = 0
     members: int = 0  # of an archive file
+    left_out: int = 0  # of an archive file: directories, and what operating systems put beside documents
     insights_status: InsightsStatus | None = None  # None: no insights were asked for
     insights_error: ErrorRecord | None = None  # does not fail the document
     error: ErrorRecord | None = None

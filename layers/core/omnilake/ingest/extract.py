@@ -128,9 +128,15 @@ def _expand(data: bytes, document: BatchDocument, archive_id: str) -> BatchDocum
     """
     store = aws.ObjectStore(settings().require("landing_bucket"))
     count = 0
-    for member in extraction.expand(data, document.name):
+    expansion = extraction.expand(data, document.name)
+    for member in expansion:
         store.write(f"{landing.INCOMING}{archive_id}/{document.name}/{member.name}", member.data)
         count += 1
     return document.model_copy(
-        update={"status": DocumentStatus.EXPANDED, "media_type": "application/zip", "members": count}
+        update={
+            "status": DocumentStatus.EXPANDED,
+            "media_type": "application/zip",
+            "members": count,
+            "left_out": expansion.left_out,
+        }
     )

@@ -128,6 +128,7 @@ def _close(document: BatchDocument, batch: Batch, archive: Archive | None) -> No
             title=document.title,
             chunks=document.chunks,
             members=document.members,
+            left_out=document.left_out,
             characters=document.characters,
             metadata=document.metadata,
             embedding_space=archive.space.space_id if archive else "",
@@ -260,7 +261,7 @@ def outcome(document: BatchDocument) -> dict[str, Any]:
     for field in ("entry_id", "version", "duplicate_of"):
         if getattr(document, field):
             record[field] = getattr(document, field)
-    for count in ("chunks", "members"):
+    for count in ("chunks", "members", "left_out"):
         if getattr(document, count):
             record[count] = getattr(document, count)
     if document.insights_status is not None:
