@@ -202,6 +202,14 @@ class TestOutcome:
         assert close_collection("collect-1").completed == 1
         assert jobs.get(rerun).parent_job_id == "collect-1"
 
+    def test_what_a_run_published_before_it_was_stopped_counts_though_the_next_finds_duplicates(self) -> None:
+        (manifest,) = planned(manifest=put_lines(LANDING, "lists/all.jsonl", [record("r1"), "{"]))
+        run(manifest)
+        register_documents(manifest.job_id + layout.RERUN + "1")
+        publish_entries(manifest.job_id + layout.RERUN + "1")
+        result = close_collection("collect-1")
+        assert (result.completed, result.duplicates, result.failed) == (1, 0, 1)
+
     def test_a_run_after_a_redrive_waits_until_the_one_before_is_closed(self) -> None:
         (manifest,) = planned(manifest=put_lines(LANDING, "lists/all.jsonl", [record("r1")]))
         register_documents(manifest.job_id)

@@ -16,7 +16,7 @@ import json
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -48,6 +48,7 @@ MAX_BATCHES = 50_000
 PLAN, CLOSE = "Plan Collection", "Close Collection"
 _KIND = JobKind.INGEST_COLLECTION
 _WRITTEN_AT_ONCE = 256
+_TAKEN = {DocumentStatus.COMPLETED, DocumentStatus.EXPANDED, DocumentStatus.DELETED}
 _OUTCOMES = {
     "completed": DocumentStatus.COMPLETED,
     "duplicates": DocumentStatus.DUPLICATE,
@@ -416,11 +417,16 @@ def _planned(job_id: str) -> list[bytes]:
 
 
 def _outcome(job_id: str, child_id: str) -> Batch:
-    """The batch of a child as it ended, of its last run; one that left no outcome has failed as a whole."""
+    """The batch of a child as it ended, of all its runs; one that left no outcome has failed as a whole."""
     runs = [child_id, *_reruns(child_id)]
-    for run in reversed(runs):
-        if aws.lake().head(layout.batch(run, stages.PUBLISHED)) is not None:
-            return stages.read(run, stages.PUBLISHED)
+    ended = [
+        stages.read(run, stages.PUBLISHED)
+        for run in runs
+        if aws.lake().head(layout.batch(run, stages.PUBLISHED)) is not None
+    ]
+    if ended:
+        documents = [_last(outcomes) for outcomes in zip(*(batch.documents for batch in ended), strict=True)]
+        return ended[-1].model_copy(update={"documents": documents})
     manifest = aws.lake().read_model(layout.batch_manifest(child_id), BatchManifest)
     error = ErrorRecord(
         code="INGESTION_NOT_RECORDED",
@@ -438,6 +444,15 @@ def _outcome(job_id: str, child_id: str) -> Batch:
         for ref in manifest.documents
     ]
     return Batch(job_id=child_id, archive_id=manifest.archive_id, parent_job_id=job_id, documents=documents)
+
+
+def _last(outcomes: Sequence[BatchDocument]) -> BatchDocument:
+    """What became of a document in the end. A run that was stopped after it had published leaves duplicates of itself
+    to the run after it."""
+    last = outcomes[-1]
+    if last.status is not DocumentStatus.DUPLICATE:
+        return last
+    return next((each for each in outcomes if each.status in _TAKEN), last)
 
 
 def _reruns(child_id: str) -> list[str]:
