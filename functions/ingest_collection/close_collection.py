@@ -1,17 +1,8 @@
 """In: a collection all of whose batches have ended.
 Out: what became of its documents."""
 
-from pydantic import BaseModel, ConfigDict
-
 from omnilake.handler import state_handler
-from omnilake.ingest.collections import CLOSE, CloseResult, close_collection
-from omnilake.models import JobId
-
-
-class CollectionEvent(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    job_id: JobId
+from omnilake.ingest.collections import CLOSE, CloseResult, CollectionEvent, close_collection
 
 
 @state_handler(CollectionEvent, state=CLOSE)

@@ -1,17 +1,8 @@
 """In: a collection (its request lies in the lake).
 Out: how many batches and documents it has."""
 
-from pydantic import BaseModel, ConfigDict
-
 from omnilake.handler import state_handler
-from omnilake.ingest.collections import PLAN, PlanResult, plan_collection
-from omnilake.models import JobId
-
-
-class CollectionEvent(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    job_id: JobId
+from omnilake.ingest.collections import PLAN, CollectionEvent, PlanResult, plan_collection
 
 
 @state_handler(CollectionEvent, state=PLAN)

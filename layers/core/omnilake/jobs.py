@@ -6,6 +6,7 @@ can't reopen it. ``progress`` holds counts for people to look at; nothing decide
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,11 @@ _OPEN_VALUES = {":pending": JobStatus.PENDING.value, ":running": JobStatus.RUNNI
 
 BY_KIND_STATUS = "by_kind_status"
 """Index: partition ``kind_status`` ("ingest_document#RUNNING"), sort ``created_at``."""
+
+
+def name_part(archive_id: str) -> str:
+    """An archive's id as a part of an execution's name: at most 40 letters, digits, hyphens and underscores."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", archive_id)[:40] or "none"
 
 
 def create(

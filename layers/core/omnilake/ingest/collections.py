@@ -24,7 +24,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pydantic import Field, ValidationError, model_validator
 
-from omnilake import archives, aws, jobs, layout
+from omnilake import archives, aws, executions, jobs, layout
 from omnilake.errors import InvalidCollection
 from omnilake.ingest import contents, landing, stages
 from omnilake.models import (
@@ -35,6 +35,7 @@ from omnilake.models import (
     DocumentStatus,
     ErrorRecord,
     Job,
+    JobId,
     JobKind,
     JobStatus,
     Model,
@@ -75,6 +76,12 @@ class CollectionRequest(Model):
         if sum(map(bool, (self.prefix, self.manifest, self.batch_files, self.retry_of))) != 1:
             raise ValueError("name exactly one of prefix, manifest, batch_files and retry_of")
         return self
+
+
+class CollectionEvent(Model):
+    """What a state of the workflow is handed: which collection."""
+
+    job_id: JobId
 
 
 class FailedItem(Model):
@@ -127,8 +134,7 @@ def parse_request(fields: dict[str, Any]) -> CollectionRequest:
 
 def job_id_of(archive_id: str, key: str) -> str:
     """The job id of a collection; the same key is the same job."""
-    readable = re.sub(r"[^A-Za-z0-9_-]", "-", archive_id)[:40] or "none"
-    return f"collect-{readable}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+    return f"collect-{jobs.name_part(archive_id)}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
 
 
 def prepare(request: CollectionRequest, job_id: str) -> str:
@@ -158,20 +164,13 @@ def start(request: CollectionRequest, idempotency_key: str = "") -> Started:
     Raises:
         ArchiveNotFound, JobNotFound: what the request names is not there.
         InvalidCollection: a job to retry that has not ended.
+        TransientError: the execution could not be started now.
     """
     if request.retry_of:
         _retried(request.retry_of)
     job_id = job_id_of(request.archive_id, idempotency_key or uuid.uuid4().hex)
     arn = prepare(request, job_id)
-    try:
-        aws.client("stepfunctions").start_execution(
-            stateMachineArn=settings().require("collection_machine_arn"),
-            name=job_id,
-            input=json.dumps({"job_id": job_id}),
-        )
-    except ClientError as error:
-        if aws.error_code(error) != "ExecutionAlreadyExists":
-            raise
+    executions.start_once(settings().require("collection_machine_arn"), job_id, {"job_id": job_id})
     return Started(job_id=job_id, execution_arn=arn)
 
 
@@ -269,9 +268,8 @@ def _batches(request: CollectionRequest, job_id: str) -> Iterator[BatchManifest]
     number = 0
     while documents := list(islice(references, request.batch_documents)):
         digest = hashlib.sha256(f"{job_id}#{number}".encode()).hexdigest()[:24]
-        readable = re.sub(r"[^A-Za-z0-9_-]", "-", request.archive_id)[:40]
         yield BatchManifest(
-            job_id=f"ingest-{readable}-{digest}",
+            job_id=f"ingest-{jobs.name_part(request.archive_id)}-{digest}",
             archive_id=request.archive_id,
             parent_job_id=job_id,
             documents=documents,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import defaultdict
 from typing import Any
 
@@ -127,8 +126,7 @@ def _job_id(archive_id: str, documents: list[ObjectRef]) -> str:
     digest = hashlib.sha256()
     for ref in documents:
         digest.update(json.dumps([ref.bucket, ref.key, ref.identity]).encode())
-    readable = re.sub(r"[^A-Za-z0-9_-]", "-", archive_id)[:40] or "none"
-    return f"ingest-{readable}-{digest.hexdigest()[:24]}"
+    return f"ingest-{jobs.name_part(archive_id)}-{digest.hexdigest()[:24]}"
 
 
 def accept(records: list[dict[str, Any]]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from omnilake import archives, aws, entries, jobs, layout
 from omnilake.errors import ArchiveNotFound, DocumentError, JobNotFound, ObjectNotFound, TransientError
 from omnilake.ingest import contents, landing, stages
@@ -74,34 +76,37 @@ def _register(
             landing.parse_key(ref.key)
         if isinstance(archive, ArchiveNotFound):
             raise archive
-        document = document.model_copy(update={"ref": _found(ref)})
+        ref, head = _found(ref)
+        document = document.model_copy(update={"ref": ref})
         if entries.claim_object(document.ref, job_id) is entries.Claim.TAKEN:
             return _duplicate(document, "")
-        return _claim(document, _content(document.ref, archive.archive_id, lines), archive.archive_id, job_id)
+        return _claim(document, _content(ref, head, archive.archive_id, lines), archive.archive_id, job_id)
     except DocumentError as error:
         return stages.failed(document, ErrorRecord.of(error))
 
 
-def _found(ref: ObjectRef) -> ObjectRef:
-    """The reference, with what tells its version apart where only a key was known.
+def _found(ref: ObjectRef) -> tuple[ObjectRef, dict[str, Any] | None]:
+    """The reference, with what tells its version apart where only a key was known; and what was learned of the object.
 
     An original of the landing bucket that a failed run has moved in between is found where it was moved to.
     """
     if ref.line is not None or ref.version_id or ref.sequencer:
-        return ref
+        return ref, None
     store = aws.ObjectStore(ref.bucket)
     head = store.head(ref.key)
     if head is None and landing.is_landed(ref):
         ref = ref.model_copy(update={"key": landing.FAILED + landing.below_zone(ref.key)})
         head = store.head(ref.key)
-    return ref if head is None else ref.model_copy(update={"etag": head["ETag"]})
+    return (ref if head is None else ref.model_copy(update={"etag": head["ETag"]})), head
 
 
-def _content(ref: ObjectRef, archive_id: str, lines: dict[contents.Line, bytes]) -> contents.Content:
+def _content(
+    ref: ObjectRef, head: dict[str, Any] | None, archive_id: str, lines: dict[contents.Line, bytes]
+) -> contents.Content:
     if ref.line is not None:
         line = lines.get(contents.line_of(ref), b"")
         return contents.of_record(ref, contents.parse_record(line), archive_id, len(line))
-    head = aws.ObjectStore(ref.bucket).head(ref.key, ref.version_id)
+    head = head or aws.ObjectStore(ref.bucket).head(ref.key, ref.version_id)
     if head is None:
         raise ObjectNotFound("The object was deleted before it was ingested.")
     return contents.of_object(ref, archive_id, head)
