@@ -373,13 +373,13 @@ FUSED = (*RETRIEVED, "fused")
 COMPOSED_PARTS = (*FUSED, "composed")
 VERIFIED_PARTS = (*COMPOSED_PARTS, "verified")
 
-QUESTION: dict[str, Any] = {"archive_id": HARBOUR, "question": "When does the sea lock close?"}
+QUESTION: dict[str, Any] = {"archives": [HARBOUR], "question": "When does the sea lock close?"}
 UNANSWERED: dict[str, Any] = {
-    "archive_id": HARBOUR,
+    "archives": [HARBOUR],
     "question": "How much sugar belongs into a chocolate cake?",
 }
 LARGE: dict[str, Any] = {
-    "archive_id": LIGHTHOUSES,
+    "archives": [LIGHTHOUSES],
     "question": "How often does the keeper of the lighthouse replace the lamp?",
     "goal": "Order spare lamps for a year.",
     "evidence_limit": 200,
@@ -391,7 +391,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "sample-plan": QUESTION,
     "sample-plan-empty-question": {**QUESTION, "question": "  ?! "},
     "sample-plan-long-question": {**QUESTION, "question": "lock " * 10_000},
-    "sample-plan-unknown-archive": {**QUESTION, "archive_id": "sample-missing"},
+    "sample-plan-unknown-archive": {**QUESTION, "archives": ["sample-missing"]},
     "sample-record-request-failure": QUESTION,
     "sample-record-compaction-failure": LARGE,
     "sample-close-request": QUESTION,
@@ -457,7 +457,7 @@ class Answers:
         """Requests, and open jobs for them."""
         for job_id, request in REQUESTS.items():
             _request(job_id, request)
-            _open_job(job_id, JobKind.ANSWER_REQUEST, request["archive_id"])
+            _open_job(job_id, JobKind.ANSWER_REQUEST, request["archives"][0])
 
     def _run(self, job_id: str, request: dict[str, Any], *functions: str) -> None:
         _request(job_id, request)

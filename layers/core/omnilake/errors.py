@@ -24,7 +24,9 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
     ├── InvalidCollection          a collection that can't be ingested as it was asked for
     ├── RequestError               a question that can't be asked
     │   ├── InvalidRequest  ├── EmptyQuestion  ├── QuestionTooLong
-    │   ├── ArchiveNotFound └── RequestNotFound
+    │   ├── ArchiveNotFound ├── RequestNotFound
+    │   ├── AsOfUnavailable └── ReplayIncomplete
+    ├── InvalidConfiguration  GenerationRejected
     ├── ArchiveExists  InvalidArchive
     └── JobNotFound  EntryNotFound
 """
@@ -296,6 +298,34 @@ class QuestionTooLong(RequestError):
 
     code = "QUESTION_TOO_LONG"
     advice = "Ask a shorter question; put long material into an archive."
+
+
+class AsOfUnavailable(RequestError):
+    """The state of an archive at that time, or that version of a store, is not kept any more."""
+
+    code = "AS_OF_UNAVAILABLE"
+    advice = "Ask for a later date, or without as_of."
+
+
+class ReplayIncomplete(RequestError):
+    """An answer can't be repeated: its evidence or a model's output was not recorded, or is gone."""
+
+    code = "REPLAY_INCOMPLETE"
+    advice = "Ask again instead (omnilake replay JOB --model NAME forks)."
+
+
+class InvalidConfiguration(OmniLakeError):
+    """The configuration of answering does not fit its model."""
+
+    code = "CONFIGURATION_INVALID"
+    advice = "Correct configuration/answering.json (omnilake configuration check FILE)."
+
+
+class GenerationRejected(OmniLakeError):
+    """A model's answer is not what was asked for, after one repair; or the model refuses."""
+
+    code = "GENERATION_REJECTED"
+    advice = "Look at the model's guardrail, or name another model in the configuration."
 
 
 class ArchiveNotFound(RequestError, DocumentError):

@@ -147,3 +147,22 @@ def answer_part(job_id: str, part: str) -> str:
 def compaction_node(job_id: str, round_number: int, group: int) -> str:
     """Claims of one group of one round of a compaction."""
     return f"answers/{job_id}/compaction/{round_number}/{group:05d}.json"
+
+
+def answer_material(job_id: str, entry_id: str, version: str) -> str:
+    """A text that a retriever made or fetched for one answer (a computed table, a page): quotes point into it."""
+    return f"answers/{job_id}/material/{entry_id}/{version}.txt"
+
+
+def model_call(job_id: str, address: str) -> str:
+    """What a model answered to one call of a request (JSON), by the address of what it was told."""
+    return f"answers/{job_id}/calls/{address}.json"
+
+
+def remembered(address: str) -> str:
+    """Claims of a node of a compaction, for whoever needs the same again (JSON)."""
+    return f"memo/{address[:2]}/{address}.json"
+
+
+ANSWERING = "configuration/answering.json"
+"""How questions are answered (``configuration.AnsweringConfiguration``); without it, the product's own."""

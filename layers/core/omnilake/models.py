@@ -354,6 +354,11 @@ class Chunk(Model):
     time_s: float | None = None
     posted_at: float | None = None
     speaker: str | None = None
+    media_type: str = ""
+    source_type: str = ""  # upload, slack, gitlab, …; a writer's own
+    received_at: str = ""  # when this version came, ISO 8601
+    effective_on: str = ""  # from when its content holds, ISO 8601; empty: not said
+    labels: list[str] = []  # "name=value" of the document's metadata, "tag=…" of its insights
     parent_start: int | None = None  # the larger span that it lies in, of archives with ``parent_tokens``
     parent_end: int | None = None
 
@@ -448,15 +453,94 @@ class InsightsStatus(StrEnum):
 # --- questions and answers --------------------------------------------------------------------------------------
 
 
-class InformationRequest(Model):
-    """A question with a goal, asked of one archive."""
+class RetrievalMode(StrEnum):
+    """What a question works over."""
 
-    archive_id: str = Field(max_length=200)
+    EXCLUSIVE = "EXCLUSIVE"  # only what matches it
+    INCLUSIVE = "INCLUSIVE"  # everything in the archives that the filters let through, best tag matches first
+    RELATED = "RELATED"  # the sources of an earlier answer
+
+
+class FilterOperator(StrEnum):
+    EQ = "eq"
+    NE = "ne"
+    IN = "in"
+    LT = "lt"
+    LE = "le"
+    GT = "gt"
+    GE = "ge"
+    PREFIX = "prefix"
+
+
+FilterValue = str | int | float | bool
+
+
+class Filter(Model):
+    """A condition on chunks; all that are given must hold. ``retrieval.filters`` lists fields and operators.
+
+    An unknown field, or an operator that its field does not have, is an ``InvalidRequest``; never ignored.
+    """
+
+    field: str = Field(max_length=200)  # a field of FILTER_FIELDS, or "metadata.<name>", or a column of a table
+    operator: FilterOperator = FilterOperator.EQ
+    value: FilterValue | list[FilterValue]
+
+
+class Tenant(Model):
+    """Whose documents a request may see: each field that is given must stand in the document's own metadata."""
+
+    business_id: str = Field(default="", max_length=200)
+    region: str = Field(default="", max_length=200)
+
+
+class AnswerStyle(StrEnum):
+    CONCISE = "concise"
+    DETAILED = "detailed"
+    STEPS = "steps"
+
+
+class Deliverable(StrEnum):
+    """What a request ends with."""
+
+    ANSWER = "answer"
+    PROMPT = "prompt"  # the assembled prompt and its evidence, for the caller's own model
+    QUOTE = "quote"  # what the answer would take: tokens, calls, money, time
+
+
+class ProviderChoices(Model):
+    """Models of the configuration by their names there; empty: as it says for the step."""
+
+    route: str = Field(default="", max_length=100)
+    map: str = Field(default="", max_length=100)
+    compose: str = Field(default="", max_length=100)
+    judge: str = Field(default="", max_length=100)
+    rerank: str = Field(default="", max_length=100)
+
+
+class InformationRequest(Model):
+    """A question with a goal, asked of archives."""
+
+    archives: list[str] = Field(min_length=1, max_length=20)
     question: str
     goal: str = Field(default="", max_length=4_000)
-    evidence_limit: int = Field(default=24, ge=1, le=1_000)
+    mode: RetrievalMode = RetrievalMode.EXCLUSIVE
+    filters: list[Filter] = Field(default=[], max_length=50)
+    tags: list[str] = Field(default=[], max_length=50)  # of INCLUSIVE: entries with more of them come first
+    related_to: str = Field(default="", max_length=80)  # of RELATED: job id of the earlier answer
+    tenant: Tenant = Tenant()
+    retrievers: list[str] = Field(default=[], max_length=20)  # instead of what the router would choose
+    style: AnswerStyle = AnswerStyle.CONCISE
+    deliver: Deliverable = Deliverable.ANSWER
+    providers: ProviderChoices = ProviderChoices()
+    max_cost: float | None = Field(default=None, ge=0)  # US dollars
+    max_tokens: int | None = Field(default=None, ge=0)  # read and written by models
+    as_of: str = Field(default="", max_length=40)  # ISO 8601 date or time, or the version of a store
+    destination_archive: str = Field(default="", max_length=200)  # the answer becomes an entry there
+    evidence_limit: int = Field(default=24, ge=1, le=10_000)
     """Most chunks that are read for the answer. More than one context of them are compacted by map-reduce."""
     max_claims: int = Field(default=6, ge=1, le=50)
+    replay_of: str = Field(default="", max_length=80)  # job whose recorded evidence and model outputs are used
+    forked_from: str = Field(default="", max_length=80)  # job that this one repeats with something changed
 
 
 class Scores(Model):
@@ -464,6 +548,7 @@ class Scores(Model):
 
     vector: float | None = None
     full_text: float | None = None
+    reranked: float | None = None
     fused: float = 0.0
 
 
@@ -475,10 +560,15 @@ class Evidence(Model):
 
 
 class RetrieverResult(Model):
-    """What one retriever found, best first; or the error it ended with (named in the answer's coverage)."""
+    """What one retriever found, best first; or the error it ended with (named in the answer's coverage).
+
+    Where evidence has neither a vector nor a full-text score, its order is its rank.
+    """
 
     retriever: str
     evidence: list[Evidence] = []
+    matched: int = 0  # chunks that match, also those beyond the limit; 0: not counted
+    left_out: dict[str, int] = {}  # reason → count of what was not brought
     error: ErrorRecord | None = None
 
 
@@ -499,6 +589,7 @@ class Claim(Model):
     text: str
     quotes: list[Quote] = Field(min_length=1)
     score: float = 0.0
+    conflict: str = ""  # claims with the same name contradict one another
 
 
 class Citation(Model):
@@ -518,6 +609,7 @@ class Citation(Model):
     start: int
     end: int
     quote: str
+    url: str = ""  # where a person opens it, with page or time where the address can say it
 
 
 class AnswerClaim(Model):
@@ -526,6 +618,7 @@ class AnswerClaim(Model):
     text: str
     citations: list[int]
     score: float
+    conflict: str = ""  # claims with the same name contradict one another
 
 
 class NearestEvidence(Model):
@@ -538,6 +631,35 @@ class NearestEvidence(Model):
     text: str
 
 
+class Degradation(Model):
+    """Something that was done worse than asked for, and why."""
+
+    step: str  # retrieve, map, compose, judge, rerank
+    to: str  # what was done instead: a model's name, "sampled", "extractive", "stopped"
+    reason: str  # budget, throttled, rejected, unavailable
+
+
+class Budget(Model):
+    """What an answer would take. ``seconds`` follows from the models' configured speed and concurrency."""
+
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    seconds: float
+    chunks: int  # that would be read
+    groups: int
+
+
+class RouteReason(Model):
+    """Why a retriever runs, or does not."""
+
+    retriever: str
+    chosen: bool
+    by: str  # request, rule, example, model, default
+    detail: str = ""  # name of the rule or example; no content
+
+
 class Coverage(Model):
     """What was matched, read, left out and why: nothing is dropped silently."""
 
@@ -545,8 +667,11 @@ class Coverage(Model):
     chunks_matched: int = 0
     chunks_read: int = 0
     chunks_dropped: dict[str, int] = {}  # reason → count
+    chunks_failed: int = 0  # of groups that failed
     groups: int = 0
     groups_failed: int = 0
+    groups_remembered: int = 0  # whose claims were known from an earlier request
+    degraded: list[Degradation] = []  # in the order in which it was decided
     claims_found: int = 0
     claims_removed: dict[str, int] = {}  # reason → count
 
@@ -554,23 +679,30 @@ class Coverage(Model):
 class AnswerStatus(StrEnum):
     ANSWERED = "ANSWERED"
     ABSTAINED = "ABSTAINED"
+    PROMPT = "PROMPT"  # the assembled prompt was asked for
+    QUOTED = "QUOTED"  # what it would take was asked for
 
 
 class Answer(Model):
     """What a request came to."""
 
     job_id: JobId
-    archive_id: str
+    archives: list[str]
     status: AnswerStatus
     text: str
     claims: list[AnswerClaim]
     citations: list[Citation]
     reasons: list[str] = []  # of an abstention
     nearest: list[NearestEvidence] = []
+    routes: list[RouteReason] = []
     coverage: Coverage
+    budget: Budget | None = None  # as it was reckoned before the models were called
+    prompt_key: str = ""  # lake key of the assembled prompt, when that was asked for
     ledger: list[LedgerLine]
     cost_usd: float
-    versions: dict[str, str]  # embedding space, generation provider, prompt, store version, product
+    versions: dict[str, str]  # product, configuration, models and prompts by step, spaces, stores
+    replay_of: str = ""
+    forked_from: str = ""
     execution_arn: str
     created_at: str
 

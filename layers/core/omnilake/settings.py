@@ -56,8 +56,8 @@ class Settings(BaseModel):
     min_support: float = Field(default=0.57, ge=0, le=1.5)
     """Support (best cosine + half the share of the question's words that one passage holds) below which nothing counts
     as evidence: the answer abstains."""
-    generation_provider: str = "extractive"
-    """Name of the provider that finds and merges claims (``generation.provider_for``)."""
+    answering_profile: str = "extractive"
+    """Which models of the product's own configuration answer (``configuration.product``)."""
     fetch_seconds: float = Field(default=90, gt=0)
     """Seconds after which one invocation of Fetch Pages fetches no further page of a source."""
     allowed_private_hosts: str = ""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from omnilake import aws, jobs, layout
+from omnilake.answering.parts import CONFIGURATION, write_part
+from omnilake.configuration import product
 from omnilake.models import Chunk, EmbeddingSpace, Evidence, InformationRequest, JobKind, Scores
 
 if TYPE_CHECKING:
@@ -71,8 +73,9 @@ def stored(texts: Sequence[str]) -> str:
 def any_request(
     question: str = "How long does a lease last?", job_id: str = JOB, **fields: object
 ) -> InformationRequest:
-    """A request stored in the lake, with its job."""
-    request = InformationRequest.model_validate({"archive_id": "docs", "question": question, **fields})
+    """A request stored in the lake, with its job and the configuration it goes by."""
+    request = InformationRequest.model_validate({"archives": ["docs"], "question": question, **fields})
     aws.lake().write_model(layout.request(job_id), request)
-    jobs.create(job_id, JobKind.ANSWER_REQUEST, request.archive_id, ARN)
+    write_part(job_id, CONFIGURATION, product("extractive"))
+    jobs.create(job_id, JobKind.ANSWER_REQUEST, request.archives[0], ARN)
     return request

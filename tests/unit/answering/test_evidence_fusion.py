@@ -90,7 +90,12 @@ def test_all_retrievers_failing_fails_the_stage() -> None:
 def test_the_stage_reads_results_and_takes_the_names_of_those_that_failed(archive: Archive) -> None:
     any_request()
     plan = RetrievalPlan(
-        job_id=JOB, archive_id="docs", question="any", vector=[1.0], limit=5, retrievers=["full_text", "vector"]
+        job_id=JOB,
+        archives=["docs"],
+        question="any",
+        vectors={"any": [1.0]},
+        limit=5,
+        retrievers=["full_text", "vector"],
     )
     write_part(JOB, PLAN, plan)
     write_part(JOB, "evidence/vector", _vector())

@@ -36,7 +36,8 @@ def test_the_plan_holds_the_questions_vector_and_the_retrievers_of_the_deploymen
         ("full_text", "arn:f:live"),
     }
     plan = read_part(JOB, PLAN, RetrievalPlan)
-    assert plan.vector == pytest.approx(WordHashEmbedder().embed_query(request.question).tolist())
+    [vector] = plan.vectors.values()
+    assert vector == pytest.approx(WordHashEmbedder().embed_query(request.question).tolist())
     assert plan.retrievers == ["full_text", "vector"]
     assert jobs.get(JOB).state == "Plan Retrieval"
 
@@ -49,14 +50,14 @@ def test_nothing_of_the_question_is_in_what_the_state_returns() -> None:
 @pytest.mark.parametrize(
     ("body", "error", "code"),
     [
-        (b'{"archive_id": "docs", "question": ""}', EmptyQuestion, "QUESTION_EMPTY"),
-        (b'{"archive_id": "docs", "question": " \\n?!... "}', EmptyQuestion, "QUESTION_EMPTY"),
-        (b'{"archive_id": "docs", "question": "%s"}' % (b"x" * 50_000), QuestionTooLong, "QUESTION_TOO_LONG"),
-        (b'{"archive_id": "nowhere", "question": "What?"}', ArchiveNotFound, "ARCHIVE_NOT_FOUND"),
+        (b'{"archives": ["docs"], "question": ""}', EmptyQuestion, "QUESTION_EMPTY"),
+        (b'{"archives": ["docs"], "question": " \\n?!... "}', EmptyQuestion, "QUESTION_EMPTY"),
+        (b'{"archives": ["docs"], "question": "%s"}' % (b"x" * 50_000), QuestionTooLong, "QUESTION_TOO_LONG"),
+        (b'{"archives": ["nowhere"], "question": "What?"}', ArchiveNotFound, "ARCHIVE_NOT_FOUND"),
         (b'{"question": "What?"}', InvalidRequest, "REQUEST_INVALID"),
-        (b'{"archive_id": "docs", "question": "What?", "max_claims": 0}', InvalidRequest, "REQUEST_INVALID"),
-        (b'{"archive_id": "docs", "question": "What?", "model": "x"}', InvalidRequest, "REQUEST_INVALID"),
-        (b'{"archive_id": "docs", "question": ["private words"]}', InvalidRequest, "REQUEST_INVALID"),
+        (b'{"archives": ["docs"], "question": "What?", "max_claims": 0}', InvalidRequest, "REQUEST_INVALID"),
+        (b'{"archives": ["docs"], "question": "What?", "model": "x"}', InvalidRequest, "REQUEST_INVALID"),
+        (b'{"archives": ["docs"], "question": ["private words"]}', InvalidRequest, "REQUEST_INVALID"),
         (b"not json", InvalidRequest, "REQUEST_INVALID"),
     ],
 )
@@ -92,4 +93,4 @@ def test_a_deployment_without_retrievers_says_so(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(("limit", "expected"), [(1, 50), (24, 72), (1_000, MAX_CANDIDATES)])
 def test_retrievers_are_asked_for_more_than_is_kept(limit: int, expected: int) -> None:
-    assert candidates(InformationRequest(archive_id="docs", question="?", evidence_limit=limit)) == expected
+    assert candidates(InformationRequest(archives=["docs"], question="?", evidence_limit=limit)) == expected

@@ -16,7 +16,7 @@ from omnilake.errors import InvalidRequest, TransientError
 from omnilake.models import JobKind, JobStatus
 from omnilake.settings import settings
 
-REQUEST = {"archive_id": "docs", "question": "How long does a lease last?"}
+REQUEST = {"archives": ["docs"], "question": "How long does a lease last?"}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_what_is_no_request_starts_nothing(machine: str, request_: Any) -> None:
     assert boto3.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"] == []
 
 
-@pytest.mark.parametrize("request_", [{}, {"question": ""}, {"archive_id": 7}, {"archive_id": "Ü/..\n💥" * 50}])
+@pytest.mark.parametrize("request_", [{}, {"question": ""}, {"archives": [7]}, {"archives": ["Ü/..\n💥" * 50]}])
 def test_a_request_that_can_not_be_answered_still_gets_a_job_to_say_so_on(
     machine: str, request_: dict[str, Any]
 ) -> None:

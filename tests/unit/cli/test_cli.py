@@ -162,7 +162,7 @@ def any_answer(status: AnswerStatus) -> Answer:
     near = NearestEvidence(source="s3://landing/bread.md", title="", similarity=0.31, text="Bread is baked.")
     return Answer(
         job_id="answer-docs-1",
-        archive_id="docs",
+        archives=["docs"],
         status=status,
         text="It lasts ninety seconds. [1]" if answered else "",
         claims=[AnswerClaim(text="It lasts ninety seconds.", citations=[1], score=1)] if answered else [],

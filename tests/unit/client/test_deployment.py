@@ -213,7 +213,7 @@ class TestFollowIngestion:
 def test_the_answer_of_a_job_is_read_from_the_lake(deployment: Deployment) -> None:
     answer = Answer(
         job_id="a",
-        archive_id="docs",
+        archives=["docs"],
         status=AnswerStatus.ABSTAINED,
         text="",
         claims=[],
@@ -273,7 +273,7 @@ class TestInvoking:
     def test_a_request_is_submitted_with_its_options(self, deployment: Deployment, functions: Functions) -> None:
         functions.result = {"job_id": "answer-docs-1", "execution_arn": "any"}
         assert deployment.submit("docs", "Why?", goal="g", max_claims=2) == "answer-docs-1"
-        request = {"archive_id": "docs", "question": "Why?", "goal": "g", "max_claims": 2}
+        request = {"archives": ["docs"], "question": "Why?", "goal": "g", "max_claims": 2}
         assert functions.invoked == [("SubmitRequestFunction", {"request": request})]
 
     @pytest.mark.parametrize("raised", [ArchiveExists("It is there."), InvalidRequest("The fields are wrong.")])

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnilake import tokens
+from omnilake.configuration import Step, product
 from omnilake.errors import StageFailed
-from omnilake.generation import provider_for
+from omnilake.generation import Task, provider_for
 from omnilake.generation.extractive import ExtractiveProvider
 from omnilake.generation.sentences import fold
 from omnilake.models import Claim, Quote
@@ -35,7 +36,9 @@ def _extract(
 ) -> list[Claim]:
     return (
         _provider()
-        .extract_claims(question, goal, any_evidence(texts), max_tokens=max_tokens, max_claims=max_claims)
+        .extract_claims(
+            Task(question=question, goal=goal), any_evidence(texts), max_tokens=max_tokens, max_claims=max_claims
+        )
         .claims
     )
 
@@ -100,7 +103,7 @@ def test_claims_do_not_repeat_each_others_words() -> None:
 
 def test_the_result_depends_on_the_text_and_not_on_retrieval_scores() -> None:
     provider, low = _provider(), any_evidence(TEXTS, similarity=0.1)
-    assert provider.extract_claims(QUESTION, "", low, max_tokens=500, max_claims=6).claims == _extract(TEXTS)
+    assert provider.extract_claims(Task(question=QUESTION), low, max_tokens=500, max_claims=6).claims == _extract(TEXTS)
 
 
 def test_a_goal_moves_the_choice() -> None:
@@ -121,8 +124,7 @@ def test_merging_carries_every_quote_forward() -> None:
 
     lease = "A worker's lease lasts ninety seconds."
     merged = _provider().merge_claims(
-        QUESTION,
-        "",
+        Task(question=QUESTION),
         [claim(lease, 0, 0.9), claim("Bread is baked hot in the oven.", 100, 0.1), claim(lease, 500, 0.8)],
         max_tokens=500,
         max_claims=6,
@@ -131,7 +133,7 @@ def test_merging_carries_every_quote_forward() -> None:
 
 
 def test_the_ledger_counts_what_was_read_and_written() -> None:
-    found = _provider().extract_claims(QUESTION, "", any_evidence(TEXTS), max_tokens=500, max_claims=6)
+    found = _provider().extract_claims(Task(question=QUESTION), any_evidence(TEXTS), max_tokens=500, max_claims=6)
     assert found.usage.calls == 1
     assert found.usage.input_tokens == sum(tokens.count(text) for text in [QUESTION, *TEXTS])
     assert found.usage.output_tokens == sum(tokens.count(claim.text) for claim in found.claims) > 0
@@ -140,4 +142,4 @@ def test_the_ledger_counts_what_was_read_and_written() -> None:
 
 def test_a_provider_that_does_not_exist_is_named_in_the_error() -> None:
     with pytest.raises(StageFailed, match="'oracle'"):
-        provider_for("oracle")
+        provider_for("oracle", product("extractive"), Step.MAP)

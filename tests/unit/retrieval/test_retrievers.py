@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from any_store import any_chunks, any_store, vectors_for
+from any_store import SPACE, any_chunks, any_store, vectors_for
 
 from omnilake import aws, layout
 from omnilake.errors import ArchiveNotFound, StageFailed
@@ -30,9 +30,13 @@ def planned(stack: None, tmp_path: Path) -> str:
 
 def plan(job_id: str, archive_id: str) -> str:
     wanted = RetrievalPlan(
-        job_id=job_id, archive_id=archive_id, question="What is word7?", vector=QUESTION.tolist(), limit=5,
+        job_id=job_id,
+        archives=[archive_id],
+        question="What is word7?",
+        vectors={SPACE.space_id: QUESTION.tolist()},
+        limit=5,
         retrievers=[VECTOR, FULL_TEXT],
-    )  # fmt: skip
+    )
     aws.lake().write_model(layout.answer_part(job_id, "plan"), wanted)
     return job_id
 

@@ -5,13 +5,22 @@ from __future__ import annotations
 import time
 
 from omnilake import jobs
-from omnilake.answering.parts import COMPOSED, FUSED, ComposedClaims, FusedEvidence, read_part, read_request, write_part
+from omnilake.answering.parts import (
+    COMPOSED,
+    FUSED,
+    ComposedClaims,
+    FusedEvidence,
+    read_configuration,
+    read_part,
+    read_request,
+    write_part,
+)
 from omnilake.compaction.nodes import CompactedClaims
 from omnilake.compaction.stages import CLAIMS
-from omnilake.generation import provider_for
+from omnilake.configuration import Step
+from omnilake.generation import Task, model_name, provider_for
 from omnilake.generation.provider import ledger_line
 from omnilake.models import JobKind, Model
-from omnilake.settings import settings
 
 MAX_ANSWER_TOKENS = 2_000
 """Most tokens of an answer's claims."""
@@ -28,12 +37,14 @@ def compose_answer(job_id: str) -> CompositionResult:
     jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Compose Answer")
     request = read_request(job_id)
     fused = read_part(job_id, FUSED, FusedEvidence)
-    provider = provider_for(settings().generation_provider)
+    configuration = read_configuration(job_id)
+    name = model_name(Step.COMPOSE, configuration, request.providers)
+    provider = provider_for(name, configuration, Step.COMPOSE)
     coverage, ledger = fused.coverage, []
     limits = {"max_tokens": MAX_ANSWER_TOKENS, "max_claims": request.max_claims}
     began = time.monotonic()
     if fused.fits:
-        found = provider.extract_claims(request.question, request.goal, fused.evidence, **limits)
+        found = provider.extract_claims(Task.of(request), fused.evidence, **limits)
     else:
         compacted = read_part(job_id, CLAIMS, CompactedClaims)
         ledger = list(compacted.ledger)
@@ -45,7 +56,7 @@ def compose_answer(job_id: str) -> CompositionResult:
                 "chunks_dropped": _with(coverage.chunks_dropped, "group_failed", compacted.chunks_unread),
             }
         )
-        found = provider.merge_claims(request.question, request.goal, compacted.claims, **limits)
+        found = provider.merge_claims(Task.of(request), compacted.claims, **limits)
     ledger.append(ledger_line("Compose Answer", provider, found.usage, time.monotonic() - began))
     composed = ComposedClaims(
         claims=found.claims,

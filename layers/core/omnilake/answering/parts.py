@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from omnilake import aws, layout
+from omnilake.configuration import AnsweringConfiguration
 from omnilake.errors import EmptyQuestion, InvalidRequest, QuestionTooLong, RequestNotFound
 from omnilake.models import (
     MAX_QUESTION_CHARACTERS,
@@ -23,6 +24,7 @@ from omnilake.models import (
 
 M = TypeVar("M", bound=BaseModel)
 
+CONFIGURATION = "configuration"
 PLAN, FUSED, COMPOSED, VERIFIED, ANSWER = "plan", "fused", "composed", "verified", "answer"
 """Names of the parts, in the order they are written."""
 
@@ -70,6 +72,11 @@ def read_part(job_id: str, part: str, model: type[M]) -> M:
 def write_part(job_id: str, part: str, value: BaseModel) -> str:
     """Keep a stage's output; returns its key."""
     return aws.lake().write_model(layout.answer_part(job_id, part), value)
+
+
+def read_configuration(job_id: str) -> AnsweringConfiguration:
+    """The configuration that was in force when the request was planned: all its states go by that one."""
+    return read_part(job_id, CONFIGURATION, AnsweringConfiguration)
 
 
 def read_request(job_id: str) -> InformationRequest:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from omnilake import archives, embedding, jobs
-from omnilake.answering.parts import PLAN, read_request, write_part
+from omnilake import archives, configuration, embedding, jobs
+from omnilake.answering.parts import CONFIGURATION, PLAN, read_request, write_part
 from omnilake.errors import StageFailed
 from omnilake.models import InformationRequest, JobKind, Model
 from omnilake.retrieval import RetrievalPlan
@@ -40,16 +40,21 @@ def plan_retrieval(job_id: str) -> PlanResult:
     """
     jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Plan Retrieval")
     request = read_request(job_id)
-    archive = archives.get_archive(request.archive_id)
+    found = [archives.get_archive(archive_id) for archive_id in dict.fromkeys(request.archives)]
+    write_part(job_id, CONFIGURATION, configuration.load().configuration)
     functions = settings().retriever_functions
     if not functions:
         raise StageFailed("No retriever is configured.", action="Set OMNILAKE_RETRIEVER_FUNCTIONS in template.yaml.")
-    provider = embedding.provider_for(archive.space)
+    spaces = {archive.space.space_id: archive.space for archive in found}
+    vectors = {
+        space_id: [float(value) for value in embedding.provider_for(space).embed_query(request.question)]
+        for space_id, space in spaces.items()
+    }
     plan = RetrievalPlan(
         job_id=job_id,
-        archive_id=archive.archive_id,
+        archives=[archive.archive_id for archive in found],
         question=request.question,
-        vector=[float(value) for value in provider.embed_query(request.question)],
+        vectors=vectors,
         limit=candidates(request),
         retrievers=sorted(functions),
     )

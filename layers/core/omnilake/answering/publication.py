@@ -13,6 +13,7 @@ from omnilake.answering.parts import (
     ComposedClaims,
     FusedEvidence,
     VerifiedClaims,
+    read_configuration,
     read_part,
     read_request,
     write_part,
@@ -61,7 +62,7 @@ def publish_answer(job_id: str, execution_arn: str) -> PublicationResult:
     answered = answer.status == AnswerStatus.ANSWERED
     aws.publish_event(
         "Answer Published" if answered else "Answer Abstained",
-        {"job_id": job_id, "archive_id": answer.archive_id, "status": answer.status.value, "answer_key": key, **counts},
+        {"job_id": job_id, "archives": answer.archives, "status": answer.status.value, "answer_key": key, **counts},
     )
     return PublicationResult(status=answer.status, answer_key=key, **counts)
 
@@ -70,8 +71,10 @@ def assemble(job_id: str, execution_arn: str) -> Answer:
     """The answer out of what the stages left in the lake."""
     request = read_request(job_id)
     fused = read_part(job_id, FUSED, FusedEvidence)
-    archive = archives.get_archive(request.archive_id)
-    versions = {"product": __version__, "embedding_space": archive.space.space_id, "store": archive.store_id}
+    found = [archives.get_archive(archive_id) for archive_id in dict.fromkeys(request.archives)]
+    versions = {"product": __version__, "configuration": read_configuration(job_id).hash}
+    versions |= {f"embedding_space.{each.archive_id}": each.space.space_id for each in found}
+    versions |= {f"store.{each.archive_id}": each.store_id for each in found}
     coverage, reasons = fused.coverage, list(fused.reasons)
     composed = verified = None
     if fused.evidence:
@@ -87,7 +90,7 @@ def assemble(job_id: str, execution_arn: str) -> Answer:
     ledger = composed.ledger if composed else []
     return Answer(
         job_id=job_id,
-        archive_id=request.archive_id,
+        archives=[each.archive_id for each in found],
         status=AnswerStatus.ANSWERED if claims else AnswerStatus.ABSTAINED,
         text=render(claims) if claims else " ".join([ABSTENTION, *reasons]),
         claims=claims,

@@ -47,7 +47,7 @@ def submit_request(request: Any, idempotency_key: str | None = None) -> Submissi
             one, the job is recorded as failed.
     """
     body = _body(request)
-    archive_id = str(request.get("archive_id") or "")[:200]
+    archive_id = _archive(request)
     job_id = job_id_of(archive_id, body, idempotency_key or str(uuid.uuid4()))
     aws.lake().write(layout.request(job_id), body, "application/json")
     machine = settings().require("answer_machine_arn")
@@ -72,6 +72,12 @@ def job_id_of(archive_id: str, body: bytes, key: str) -> str:
     readable = re.sub(r"[^a-z0-9_-]+", "-", archive_id.lower())[:_ARCHIVE_CHARACTERS].strip("-") or "unknown"
     digest = hashlib.sha256(len(body).to_bytes(8, "big") + body + key.encode()).hexdigest()
     return f"answer-{readable}-{digest[:32]}"
+
+
+def _archive(request: dict[str, Any]) -> str:
+    """The first archive that is named, whatever the request is: the job is listed by it."""
+    named = request.get("archives")
+    return str(named[0])[:200] if isinstance(named, list) and named else ""
 
 
 def _body(request: Any) -> bytes:

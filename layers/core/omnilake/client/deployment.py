@@ -313,9 +313,13 @@ class Deployment:
         """
         self._invoke("DeleteSourceFunction", {"source_id": source_id})
 
-    def submit(self, archive_id: str, question: str, **options: Any) -> str:
-        """Ask a question; returns the job id at once. ``options`` are the fields of ``InformationRequest``."""
-        request = {"archive_id": archive_id, "question": question, **options}
+    def submit(self, archives: str | Sequence[str], question: str, **options: Any) -> str:
+        """Ask archives a question; returns the job id at once. ``options``: fields of ``InformationRequest``."""
+        request = {
+            "archives": [archives] if isinstance(archives, str) else [*archives],
+            "question": question,
+            **options,
+        }
         answer = self._invoke("SubmitRequestFunction", {"request": request})
         return str(answer["job_id"])
 

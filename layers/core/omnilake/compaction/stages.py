@@ -10,11 +10,12 @@ import time
 from collections.abc import Sequence
 
 from omnilake import aws, jobs, layout, tokens
-from omnilake.answering.parts import FUSED, FusedEvidence, read_part, read_request, write_part
+from omnilake.answering.parts import FUSED, FusedEvidence, read_configuration, read_part, read_request, write_part
 from omnilake.compaction import nodes
 from omnilake.compaction.planning import Group, plan_groups, plan_merge
+from omnilake.configuration import Step
 from omnilake.errors import StageFailed
-from omnilake.generation import GenerationProvider, provider_for
+from omnilake.generation import GenerationProvider, Task, model_name, provider_for
 from omnilake.generation.provider import ledger_line
 from omnilake.models import Claim, Evidence, JobKind, LedgerLine, Model
 from omnilake.settings import settings
@@ -84,13 +85,15 @@ def summarise_group(job_id: str, round_number: int, group: int) -> GroupResult:
         raise StageFailed(f"Round {round_number} has no group {group}.")
     items = plan.groups[group - 1].items
     request = read_request(job_id)
-    provider = provider_for(settings().generation_provider)
+    configuration = read_configuration(job_id)
+    name = model_name(Step.MAP, configuration, request.providers)
+    provider = provider_for(name, configuration, Step.MAP)
     limits = {"max_tokens": output_tokens(settings().context_tokens), "max_claims": MAX_GROUP_CLAIMS}
     began = time.monotonic()
     if round_number == 1:
-        found = provider.extract_claims(request.question, request.goal, _evidence(job_id, items), **limits)
+        found = provider.extract_claims(Task.of(request), _evidence(job_id, items), **limits)
     else:
-        found = provider.merge_claims(request.question, request.goal, _claims(job_id, round_number, items), **limits)
+        found = provider.merge_claims(Task.of(request), _claims(job_id, round_number, items), **limits)
     line = ledger_line(f"Summarise Group {round_number}.{group}", provider, found.usage, time.monotonic() - began)
     key = _node_key(provider, limits, request.question, request.goal, items)
     node = nodes.CompactionNode(

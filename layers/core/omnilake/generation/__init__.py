@@ -6,6 +6,6 @@
 ``relevance``   lexical overlap, centrality, maximal marginal relevance
 """
 
-from omnilake.generation.provider import ClaimSet, GenerationProvider, Usage, provider_for
+from omnilake.generation.provider import ClaimSet, GenerationProvider, Task, Usage, model_name, provider_for
 
-__all__ = ["ClaimSet", "GenerationProvider", "Usage", "provider_for"]
+__all__ = ["ClaimSet", "GenerationProvider", "Task", "Usage", "model_name", "provider_for"]

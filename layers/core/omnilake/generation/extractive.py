@@ -21,7 +21,7 @@ from omnilake import tokens
 from omnilake.embedding import EmbeddingProvider
 from omnilake.embedding.passages import heading
 from omnilake.generation import relevance, words
-from omnilake.generation.provider import ClaimSet, Usage
+from omnilake.generation.provider import ClaimSet, Task, Usage
 from omnilake.generation.sentences import UnitKind, claimable, fold
 from omnilake.models import Chunk, Claim, Evidence, Quote
 
@@ -82,21 +82,17 @@ class ExtractiveProvider:
     def model(self) -> str:
         return self._embedder.space.space_id
 
-    def extract_claims(
-        self, question: str, goal: str, evidence: Sequence[Evidence], *, max_tokens: int, max_claims: int
-    ) -> ClaimSet:
+    def extract_claims(self, task: Task, evidence: Sequence[Evidence], *, max_tokens: int, max_claims: int) -> ClaimSet:
         """Sentences, list items, rows and turns of the evidence that answer the question, each with its quote."""
         candidates = [candidate for each in evidence for candidate in _candidates(each.chunk)]
-        read = [question, goal, *(each.chunk.text for each in evidence)]
-        return self._select(question, goal, candidates, read, max_tokens, max_claims)
+        read = [task.question, task.goal, *(each.chunk.text for each in evidence)]
+        return self._select(task.question, task.goal, candidates, read, max_tokens, max_claims)
 
-    def merge_claims(
-        self, question: str, goal: str, claims: Sequence[Claim], *, max_tokens: int, max_claims: int
-    ) -> ClaimSet:
+    def merge_claims(self, task: Task, claims: Sequence[Claim], *, max_tokens: int, max_claims: int) -> ClaimSet:
         """The best of the claims; those that say the same become one with all their quotes."""
         candidates = [_Candidate(claim.text, "", tuple(claim.quotes), claim.score) for claim in claims]
-        read = [question, goal, *(claim.text for claim in claims)]
-        return self._select(question, goal, candidates, read, max_tokens, max_claims)
+        read = [task.question, task.goal, *(claim.text for claim in claims)]
+        return self._select(task.question, task.goal, candidates, read, max_tokens, max_claims)
 
     def _select(
         self,

@@ -7,8 +7,9 @@ from typing import Protocol
 
 from pydantic import Field
 
-from omnilake.errors import StageFailed
-from omnilake.models import Claim, Evidence, LedgerLine, Model
+from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step
+from omnilake.errors import InvalidRequest, StageFailed
+from omnilake.models import AnswerStyle, Claim, Evidence, InformationRequest, LedgerLine, Model, ProviderChoices
 
 
 class Usage(Model):
@@ -20,11 +21,24 @@ class Usage(Model):
     cost_usd: float = Field(default=0.0, ge=0)
 
 
+class Task(Model):
+    """What claims are wanted for."""
+
+    question: str
+    goal: str = ""
+    style: AnswerStyle = AnswerStyle.CONCISE
+
+    @classmethod
+    def of(cls, request: InformationRequest) -> Task:
+        return cls(question=request.question, goal=request.goal, style=request.style)
+
+
 class ClaimSet(Model):
     """Claims, best first, and what it took to find them."""
 
     claims: list[Claim]
     usage: Usage = Usage()
+    rejected: dict[str, int] = Field(default={})  # reason → how many claims of a model's answer were not taken
 
 
 class GenerationProvider(Protocol):
@@ -46,14 +60,10 @@ class GenerationProvider(Protocol):
     def prompt_version(self) -> str:
         """Changes with every change of prompt or method that changes results."""
 
-    def extract_claims(
-        self, question: str, goal: str, evidence: Sequence[Evidence], *, max_tokens: int, max_claims: int
-    ) -> ClaimSet:
+    def extract_claims(self, task: Task, evidence: Sequence[Evidence], *, max_tokens: int, max_claims: int) -> ClaimSet:
         """Claims that the evidence makes about the question: at most ``max_claims`` in ``max_tokens`` of text."""
 
-    def merge_claims(
-        self, question: str, goal: str, claims: Sequence[Claim], *, max_tokens: int, max_claims: int
-    ) -> ClaimSet:
+    def merge_claims(self, task: Task, claims: Sequence[Claim], *, max_tokens: int, max_claims: int) -> ClaimSet:
         """The best of the claims; those that say the same become one that carries all their quotes."""
 
 
@@ -71,23 +81,34 @@ def ledger_line(state: str, provider: GenerationProvider, usage: Usage, seconds:
     )
 
 
-def provider_for(name: str) -> GenerationProvider:
-    """The provider of that name.
+def model_name(step: Step, configuration: AnsweringConfiguration, choices: ProviderChoices) -> str:
+    """Name of the model that does a step: the request's choice, else the configuration's; empty when none does.
 
     Raises:
-        StageFailed: there is none of that name.
+        InvalidRequest: the request names a model that the configuration does not have.
     """
-    try:
-        make = _PROVIDERS[name]
-    except KeyError:
-        known = ", ".join(sorted(_PROVIDERS))
-        raise StageFailed(
-            f"There is no generation provider {name!r}.", action=f"Set OMNILAKE_GENERATION_PROVIDER to one of: {known}."
-        ) from None
-    return make()
+    chosen = str(getattr(choices, step.value)) or configuration.steps.get(step, "")
+    if chosen and chosen not in configuration.models:
+        raise InvalidRequest(
+            f"No model for the step {step.value} is configured under that name.",
+            action=f"Take one of: {', '.join(sorted(configuration.models))}.",
+        )
+    return chosen
 
 
-def _extractive() -> GenerationProvider:
+def provider_for(name: str, configuration: AnsweringConfiguration, step: Step) -> GenerationProvider:
+    """The provider of a configured model, for a step (which decides its prompt).
+
+    Raises:
+        StageFailed: the configuration has no model of that name.
+    """
+    model = configuration.models.get(name)
+    if model is None:
+        raise StageFailed(f"The configuration has no model {name!r}.")
+    return _PROVIDERS[model.provider](model, configuration, step)
+
+
+def _extractive(model: ModelConfig, configuration: AnsweringConfiguration, step: Step) -> GenerationProvider:
     # Late, because it needs the models layer: a function that only asks for names does not carry it.
     from omnilake import embedding
     from omnilake.generation.extractive import ExtractiveProvider
@@ -95,4 +116,6 @@ def _extractive() -> GenerationProvider:
     return ExtractiveProvider(embedding.provider_for(embedding.default_space()))
 
 
-_PROVIDERS: dict[str, Callable[[], GenerationProvider]] = {"extractive": _extractive}
+_PROVIDERS: dict[str, Callable[[ModelConfig, AnsweringConfiguration, Step], GenerationProvider]] = {
+    "extractive": _extractive
+}

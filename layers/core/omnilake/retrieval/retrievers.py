@@ -25,10 +25,10 @@ class RetrievalPlan(Model):
     """What every retriever of a request reads; stored at ``layout.answer_part(job_id, "plan")``."""
 
     job_id: JobId
-    archive_id: str
+    archives: list[str] = Field(min_length=1)
     question: str
-    vector: list[float] = Field(min_length=1)
-    """Of the question, in the archive's space."""
+    vectors: dict[str, list[float]]
+    """Of the question, in each of the archives' spaces, by space id."""
     limit: int = Field(gt=0)
     """Most chunks from each retriever."""
     retrievers: list[str] = Field(min_length=1)
@@ -62,7 +62,11 @@ def retrieve(job_id: str, retriever: str) -> RetrieveResult:
     if find is None:
         raise StageFailed(f"No retriever is called {retriever}.", action=f"This version has: {', '.join(_RETRIEVERS)}.")
     plan = aws.lake().read_model(layout.answer_part(job_id, "plan"), RetrievalPlan)
-    evidence = find(archives.get_store(archives.get_archive(plan.archive_id)), plan)
+    evidence = [
+        each
+        for archive_id in plan.archives
+        for each in find(archives.get_store(archives.get_archive(archive_id)), plan)
+    ]
     result = RetrieverResult(retriever=retriever, evidence=evidence)
     aws.lake().write_model(layout.answer_part(job_id, f"evidence/{retriever}"), result)
     return RetrieveResult(retriever=retriever, count=len(evidence))
@@ -71,13 +75,13 @@ def retrieve(job_id: str, retriever: str) -> RetrieveResult:
 def _by_vector(store: Store, plan: RetrievalPlan) -> list[Evidence]:
     from omnilake.stores.search import search_vector
 
-    return search_vector(store, plan.vector, plan.limit, plan.question)
+    return search_vector(store, plan.vectors[store.space.space_id], plan.limit, plan.question)
 
 
 def _by_full_text(store: Store, plan: RetrievalPlan) -> list[Evidence]:
     from omnilake.stores.search import search_full_text
 
-    return search_full_text(store, plan.question, plan.limit, plan.vector)
+    return search_full_text(store, plan.question, plan.limit, plan.vectors[store.space.space_id])
 
 
 _RETRIEVERS: dict[str, Callable[[Store, RetrievalPlan], list[Evidence]]] = {

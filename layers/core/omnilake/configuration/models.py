@@ -1,0 +1,96 @@
+"""What a configuration of answering holds. Unknown fields are errors."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from omnilake.models import Model
+
+
+class Step(StrEnum):
+    """What models are called for."""
+
+    ROUTE = "route"  # which retrievers to use; optional
+    MAP = "map"  # claims of a group of chunks
+    COMPOSE = "compose"  # the claims of the answer
+    JUDGE = "judge"  # whether a quote supports its claim; optional
+
+
+class ModelConfig(Model):
+    """A model that steps may name."""
+
+    provider: Literal["extractive", "bedrock", "openai"]
+    model: str = ""  # id, or the id or ARN of an inference profile; none of the extractive provider
+    endpoint: str = ""  # base address of an OpenAI-compatible API
+    context_tokens: int = Field(default=8_000, ge=256)  # prompt and answer together
+    output_tokens: int = Field(default=2_000, ge=64)  # most of one answer
+    input_usd: float = Field(default=0.0, ge=0)  # per million tokens
+    output_usd: float = Field(default=0.0, ge=0)  # per million tokens
+    concurrency: int = Field(default=10, ge=1, le=1_000)  # calls at a time that its quota allows
+    first_token_s: float = Field(default=0.5, ge=0)  # seconds before an answer begins, for the reckoning
+    output_tokens_per_s: float = Field(default=60.0, gt=0)
+    cheaper: str = ""  # name of the model that takes its place when the budget does not hold it
+
+
+class Route(Model):
+    """Sends questions to retrievers. A rule decides by ``patterns`` and ``has``; else examples do, by nearness."""
+
+    name: str = Field(min_length=1, max_length=100)
+    retrievers: list[str] = Field(min_length=1)
+    patterns: list[str] = Field(default=[])  # regular expressions (case ignored) of which one stands in the question
+    has: list[Literal["related_to", "columns", "dates", "url"]] = Field(default=[])  # what the request must have
+    examples: list[str] = Field(default=[])  # questions like those that it is for
+
+
+class RetrieverConfig(Model):
+    """Of one retriever: whether it may run, how much its ranks weigh in fusion, and options of its own."""
+
+    enabled: bool = True
+    weight: float = Field(default=1.0, ge=0)
+    options: dict[str, Any] = Field(default={})
+
+
+class FusionConfig(Model):
+    """See ``retrieval.fusion``."""
+
+    alpha: float = Field(default=0.5, ge=0, le=1)  # weight of the vector score beside full text
+    rank_constant: int = Field(default=60, ge=1)  # k of reciprocal rank fusion
+    max_per_entry: int = Field(default=0, ge=0)  # most chunks of one entry; 0: no limit
+    diversity: float = Field(default=0.0, ge=0, le=1)  # of maximal marginal relevance: 0 is relevance alone
+    neighbours: int = Field(default=0, ge=0, le=10)  # chunks before and after that are read with a chunk
+
+
+class AnsweringConfiguration(Model):
+    """Everything that decides how a question is answered, besides the request and the archives."""
+
+    models: dict[str, ModelConfig]
+    steps: dict[Step, str]  # name of a model; a step that is not named is not done
+    prompts: dict[Step, str] = Field(default={})  # name of a template, of ``templates`` or the product's
+    templates: dict[str, str] = Field(default={})  # system and user part, with a line of four hyphens between them
+    routes: list[Route] = Field(default=[])
+    route_nearness: float = Field(default=0.5, ge=0, le=1)  # cosine below which no example decides
+    default_retrievers: list[str] = Field(default=["vector", "full_text"])
+    retrievers: dict[str, RetrieverConfig] = Field(default={})
+    fusion: FusionConfig = FusionConfig()
+    inclusive_cap: int = Field(default=1_000, ge=1, le=10_000)  # most chunks of an INCLUSIVE request
+    memo_days: int = Field(default=30, ge=0)  # how long claims of a group are remembered; 0: not at all
+
+    @model_validator(mode="after")
+    def _names(self) -> AnsweringConfiguration:
+        named = {*self.steps.values(), *(each.cheaper for each in self.models.values() if each.cheaper)}
+        unknown = sorted(named - set(self.models))
+        if unknown:
+            raise ValueError(f"no model is called {', '.join(unknown)}")
+        missing = sorted({Step.MAP, Step.COMPOSE} - set(self.steps))
+        if missing:
+            raise ValueError(f"no model for {', '.join(missing)}")
+        return self
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits of its SHA-256."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
