@@ -12,10 +12,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from omnilake import provider_http
 from omnilake.errors import RateLimited, SourceError, TransientError
 
 if TYPE_CHECKING:
@@ -159,20 +159,12 @@ class HttpClient:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait that an answer's headers ask for, at most an hour; None when they ask for none.
 
-    Read are ``Retry-After`` (seconds or a date, RFC 9110 section 10.2.3), then ``RateLimit-Reset`` and
+    Read are those of :func:`omnilake.provider_http.retry_after`, then ``RateLimit-Reset`` and
     ``X-RateLimit-Reset`` (an epoch time) when ``…-Remaining`` is 0.
     """
-    told = headers.get("retry-after", "").strip()
-    if told:
-        try:
-            seconds = float(told)
-        except ValueError:
-            try:
-                moment = parsedate_to_datetime(told)
-            except ValueError:
-                return None
-            seconds = (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds()
-        return min(max(seconds, 1.0), _LONGEST_WAIT_S) if seconds == seconds else None
+    wait = provider_http.retry_after(headers, datetime.now(UTC))
+    if wait is not None:
+        return min(max(wait, 1.0), _LONGEST_WAIT_S)
     for prefix in ("ratelimit", "x-ratelimit"):
         if headers.get(f"{prefix}-remaining", "").strip() == "0":
             try:
