@@ -43,15 +43,21 @@ def client(service: str) -> Any:
 
 
 @cache
-def impatient_client(service: str, region: str) -> Any:
-    """A boto3 client of a region that tries once: whoever calls it tells a state machine to wait instead."""
+def impatient_client(service: str, region: str, timeout_s: float = 60.0) -> Any:
+    """A boto3 client of a region that tries once: whoever calls it tells a state machine to wait instead.
+
+    Args:
+        service: its name in boto3.
+        region: where.
+        timeout_s: longest silence of the service.
+    """
     return boto3.client(
         service,
         region_name=region,
         config=Config(
             retries={"mode": "standard", "total_max_attempts": 1},
             connect_timeout=5,
-            read_timeout=60,
+            read_timeout=timeout_s,
             max_pool_connections=20,
         ),
     )

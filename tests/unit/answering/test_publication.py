@@ -48,7 +48,14 @@ def test_an_answer_cites_every_claim_and_says_what_it_took(archive: Archive, pub
     assert (answer.reasons, answer.nearest) == ([], [])
     assert [line.state for line in answer.ledger] == ["Compose Answer"]
     assert answer.cost_usd == 0
-    assert set(answer.versions) == {"product", "configuration", "embedding_space.docs", "store.docs", "generation", "prompt"}
+    assert set(answer.versions) == {
+        "product",
+        "configuration",
+        "embedding_space.docs",
+        "store.docs",
+        "generation",
+        "prompt",
+    }
     assert answer.coverage.chunks_read == 2
     assert answer.coverage.claims_found == len(answer.claims)
     job = jobs.get(JOB)

@@ -19,7 +19,8 @@ from unit.insights.test_schema import HOSTILE
 from omnilake import aws
 from omnilake.errors import InsightsRejected, OmniLakeError, ProviderRejected, RateLimited, TransientError
 from omnilake.generation import Usage
-from omnilake.insights import bedrock, prompt
+from omnilake.generation.wires import bedrock
+from omnilake.insights import prompt
 from omnilake.insights.generative import GenerativeProvider, Prices
 from omnilake.insights.provider import Wanted
 from omnilake.insights.schema import Extraction, answer_schema

@@ -16,8 +16,8 @@ from unit.insights.test_schema import HOSTILE
 from omnilake import aws, credentials
 from omnilake.errors import InsightsRejected, OmniLakeError, ProviderRejected, RateLimited, StageFailed, TransientError
 from omnilake.generation import Usage
+from omnilake.generation.wires.openai import ChatCompletions
 from omnilake.insights.generative import GenerativeProvider, Prices
-from omnilake.insights.openai import ChatCompletions, provider
 from omnilake.insights.provider import Wanted, provider_for
 from omnilake.insights.schema import Extraction, answer_schema
 from omnilake.models import ExtractedDocument
@@ -264,7 +264,7 @@ class TestSettings:
     def test_without_a_model_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("OMNILAKE_INSIGHTS_MODEL", raising=False)
         with pytest.raises(StageFailed, match="OMNILAKE_INSIGHTS_MODEL"):
-            provider()
+            provider_for("openai")
 
     @pytest.mark.parametrize(
         "address", ["http://models.example.org/v1", "ftp://127.0.0.1", "models", "https://", "http://[x"]
@@ -274,4 +274,4 @@ class TestSettings:
         monkeypatch.setenv("OMNILAKE_INSIGHTS_MODEL", MODEL)
         settings.cache_clear()
         with pytest.raises(StageFailed, match="https"):
-            provider()
+            provider_for("openai")

@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator
 from unit.insights.any_document import ANSWER, SCHEMA
 
 from omnilake.errors import InvalidArchive
-from omnilake.insights.schema import Misfit, answer_schema, check_schema, distinct, parse, validated
+from omnilake.generation.wires import Misfit, parse
+from omnilake.insights.schema import answer_schema, check_schema, distinct, validated
 
 
 def nested(depth: int) -> dict[str, Any]:

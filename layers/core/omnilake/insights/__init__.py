@@ -4,7 +4,6 @@
 ``schema``         the shape that is asked for, and what of an answer is believed
 ``excerpt``        what is read of a long document
 ``deterministic``  the provider without a model, with ``phrases``, ``entities``, ``dates``, ``fields``
-``generative``     what models share: the prompt, one repair of an answer that does not fit
-``bedrock``, ``openai``  how models are called
+``generative``     the provider that asks a model (``generation.wires``)
 ``stages``         the Extract Insights state, and what it leaves for Publish Entries
 """

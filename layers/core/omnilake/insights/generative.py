@@ -1,16 +1,18 @@
-"""What all models share: the prompt, the shape of the answer, and one repair of an answer that does not fit."""
+"""Insights by a model: the prompt, the shape of the answer, and what is made of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
-from omnilake.errors import InsightsRejected
-from omnilake.generation import Usage
+from omnilake.errors import GenerationRejected, InsightsRejected
+from omnilake.generation.asking import ask
+from omnilake.generation.provider import Usage
+from omnilake.generation.wires import Reply, Shape, Wire
 from omnilake.insights import prompt
 from omnilake.insights.excerpt import Excerpt
 from omnilake.insights.provider import Wanted
-from omnilake.insights.schema import Extraction, Misfit, answer_schema, distinct, validated
+from omnilake.insights.schema import Extraction, answer_schema, distinct, validated
 from omnilake.models import ExtractedDocument
 
 MAX_ANSWER_TOKENS = 4_096
@@ -18,50 +20,6 @@ MAX_ANSWER_TOKENS = 4_096
 
 ANSWER_NAME = "record_insights"
 """What the answer is called where the wire format wants a name: a tool's, a schema's."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a model answered.
-
-    Attributes:
-        value: parsed JSON of the answer; None with ``problem``.
-        turn: what it said, as its wire format hands it back for a repair; None when it said nothing that can be.
-        problem: why there is no value; empty when there is one.
-        input_tokens: as the provider counts them.
-        output_tokens: as the provider counts them.
-    """
-
-    value: Any
-    turn: Any
-    problem: str
-    input_tokens: int
-    output_tokens: int
-
-
-class Wire(Protocol):
-    """How one kind of model is called. Nothing is repeated here."""
-
-    @property
-    def name(self) -> str:
-        """Name of the provider."""
-
-    @property
-    def model(self) -> str:
-        """Id of the model."""
-
-    def ask(self, told: prompt.Prompt, schema: dict[str, Any], refused: tuple[Reply, str] | None) -> Reply:
-        """Call the model, at temperature 0.
-
-        Args:
-            told: system and user message.
-            schema: JSON Schema that the answer is constrained to.
-            refused: an answer to the same, and what is wrong with it.
-
-        Raises:
-            RateLimited, TransientError, ProviderRejected: the call failed.
-            InsightsRejected: the model or its guard refuses to answer, or the input is refused.
-        """
 
 
 @dataclass(frozen=True)
@@ -110,34 +68,19 @@ class GenerativeProvider:
     def extract(self, document: ExtractedDocument, excerpt: Excerpt, wanted: Wanted) -> tuple[Extraction, Usage]:
         """Insights of one document; see :class:`~omnilake.insights.provider.InsightsProvider`."""
         told = prompt.render(document, excerpt, wanted)
-        schema = answer_schema(wanted.schema)
-        first = self._wire.ask(told, schema, None)
+        shape = Shape(
+            ANSWER_NAME, "Record what the document says.", answer_schema(wanted.schema), max_tokens=MAX_ANSWER_TOKENS
+        )
         try:
-            extraction = _checked(first, wanted)
-        except Misfit as misfit:
-            second = self._wire.ask(told, schema, (first, _correction(misfit)))
-            try:
-                extraction = _checked(second, wanted)
-            except Misfit as again:
-                raise InsightsRejected(f"The answer of {self.model} does not fit: {'; '.join(again.places)}.") from None
-            return _preferring(extraction, wanted), self._usage(first, second)
-        return _preferring(extraction, wanted), self._usage(first)
+            extraction, replies = ask(self._wire, told, shape, lambda value: validated(value, wanted.schema))
+        except GenerationRejected as error:
+            raise InsightsRejected(error.message) from error
+        return _preferring(extraction, wanted), self._usage(replies)
 
-    def _usage(self, *replies: Reply) -> Usage:
+    def _usage(self, replies: Sequence[Reply]) -> Usage:
         given, taken = sum(each.input_tokens for each in replies), sum(each.output_tokens for each in replies)
         cost = (given * self._prices.input + taken * self._prices.output) / 1_000_000
         return Usage(calls=len(replies), input_tokens=given, output_tokens=taken, cost_usd=round(cost, 8))
-
-
-def _checked(reply: Reply, wanted: Wanted) -> Extraction:
-    if reply.problem:
-        raise Misfit([reply.problem], [reply.problem])
-    return validated(reply.value, wanted.schema)
-
-
-def _correction(misfit: Misfit) -> str:
-    told = "\n".join(f"- {problem}" for problem in misfit.problems)
-    return f"That answer does not fit the schema:\n{told}\nAnswer again, whole and corrected."
 
 
 def _preferring(extraction: Extraction, wanted: Wanted) -> Extraction:

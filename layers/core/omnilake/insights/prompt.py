@@ -9,11 +9,11 @@ import hashlib
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from string import Template
 
+from omnilake.generation.wires import Prompt
 from omnilake.insights.excerpt import Excerpt
 from omnilake.insights.provider import Wanted
 from omnilake.models import ExtractedDocument
@@ -25,19 +25,6 @@ MAX_METADATA_CHARACTERS = 2_000
 """Of title and metadata together: they come from the document and are shown beside its text."""
 
 _PARTS = "----\n"
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """What a model is told.
-
-    Attributes:
-        system: what is asked, and how documents are marked.
-        user: the document.
-    """
-
-    system: str
-    user: str
 
 
 def version() -> str:
@@ -56,7 +43,7 @@ def render(document: ExtractedDocument, excerpt: Excerpt, wanted: Wanted) -> Pro
         "document": shown,
     }
     system, user = (Template(part).substitute(values) for part in _template().split(_PARTS))
-    return Prompt(system.strip(), user.strip())
+    return Prompt(system.strip(), user.strip(), boundary)
 
 
 def _boundary(text: str) -> str:

@@ -13,6 +13,7 @@ from omnilake.generation import Usage
 from omnilake.insights.excerpt import Excerpt
 from omnilake.insights.schema import Extraction
 from omnilake.models import Archive, ExtractedDocument
+from omnilake.settings import settings
 
 NONE = "none"
 """Name of no provider: nothing is extracted, and nobody is told that it failed."""
@@ -112,15 +113,18 @@ def _deterministic() -> InsightsProvider:
 
 
 def _bedrock() -> InsightsProvider:
-    from omnilake.insights import bedrock
+    from omnilake.generation.wires.bedrock import Converse
+    from omnilake.insights.generative import GenerativeProvider, Prices
 
-    return bedrock.provider()
+    return GenerativeProvider(Converse(settings().require("insights_model")), Prices.parsed(settings().insights_prices))
 
 
 def _openai() -> InsightsProvider:
-    from omnilake.insights import openai
+    from omnilake.generation.wires.openai import ChatCompletions
+    from omnilake.insights.generative import GenerativeProvider, Prices
 
-    return openai.provider()
+    wire = ChatCompletions(settings().insights_endpoint, settings().require("insights_model"))
+    return GenerativeProvider(wire, Prices.parsed(settings().insights_prices))
 
 
 _PROVIDERS: dict[str, Callable[[], InsightsProvider]] = {

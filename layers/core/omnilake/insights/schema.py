@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omnilake.errors import InvalidArchive
+from omnilake.generation.wires.wire import Misfit
 from omnilake.models import Entity, PartialDate, Tag
 
 if TYPE_CHECKING:
@@ -49,20 +50,6 @@ class Extraction(BaseModel):
     entities: list[Entity] = Field(max_length=200)
     dates: list[PartialDate] = Field(max_length=200)
     fields: dict[str, Any] = {}
-
-
-class Misfit(Exception):
-    """An answer that does not fit.
-
-    Args:
-        problems: what is wrong where, for whoever gave the answer; may quote it.
-        places: the same without any content, for records and logs.
-    """
-
-    def __init__(self, problems: Sequence[str], places: Sequence[str]) -> None:
-        super().__init__("; ".join(places))
-        self.problems = list(problems)
-        self.places = list(places)
 
 
 def check_schema(schema: Any) -> None:
@@ -186,22 +173,6 @@ def answer_schema(fields: dict[str, Any] | None) -> dict[str, Any]:
         whole |= {name: fields[name] for name in _DEFINITIONS if name in fields}  # so that "#/$defs/…" still holds
     whole["required"] = list(properties)
     return whole
-
-
-def parse(text: str) -> Any:
-    """JSON that a model wrote.
-
-    Raises:
-        Misfit: it is none, or nests too deep.
-    """
-    try:
-        return json.loads(text, parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        raise Misfit(["The answer is not one valid JSON value."], ["not JSON"]) from None
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
 
 
 def validated(answer: Any, fields_schema: dict[str, Any] | None) -> Extraction:

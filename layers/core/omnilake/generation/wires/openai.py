@@ -11,12 +11,9 @@ from typing import Any
 
 from omnilake import tokens
 from omnilake.credentials import provider_key
-from omnilake.errors import InsightsRejected, ProviderRejected, StageFailed
-from omnilake.insights.generative import ANSWER_NAME, MAX_ANSWER_TOKENS, GenerativeProvider, Prices, Reply
-from omnilake.insights.prompt import Prompt
-from omnilake.insights.schema import Misfit, parse
+from omnilake.errors import GenerationRejected, ProviderRejected, StageFailed
+from omnilake.generation.wires.wire import Misfit, Prompt, Reply, Shape, parse
 from omnilake.provider_http import INPUT_REFUSED, is_safe, malformed, post_json
-from omnilake.settings import settings
 
 SERVICE = "The OpenAI-compatible endpoint"
 TIMEOUT_S = 120.0
@@ -31,31 +28,38 @@ class ChatCompletions:
     Args:
         endpoint: base address, "https://api.openai.com/v1".
         model: id of the model there.
+        timeout_s: longest silence of the endpoint.
+
+    Raises:
+        StageFailed: an address that a key must not be sent to.
     """
 
     name = "openai"
 
-    def __init__(self, endpoint: str, model: str) -> None:
+    def __init__(self, endpoint: str, model: str, timeout_s: float = TIMEOUT_S) -> None:
+        if not is_safe(endpoint):
+            raise StageFailed("The endpoint of a model is no https address.", action="Give it one.")
         self._url = endpoint.rstrip("/") + "/chat/completions"
         self.model = model
+        self._timeout_s = timeout_s
 
-    def ask(self, told: Prompt, schema: dict[str, Any], refused: tuple[Reply, str] | None) -> Reply:
-        """See :class:`~omnilake.insights.generative.Wire`."""
+    def ask(self, told: Prompt, shape: Shape, refused: tuple[Reply, str] | None) -> Reply:
+        """See :class:`~omnilake.generation.wires.wire.Wire`."""
         body = {
             "model": self.model,
             "temperature": 0,
-            "max_tokens": MAX_ANSWER_TOKENS,
+            "max_tokens": shape.max_tokens,
             "messages": _messages(told, refused),
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": ANSWER_NAME, "schema": schema, "strict": False},
+                "json_schema": {"name": shape.name, "schema": shape.schema, "strict": False},
             },
         }
         try:
             answer = self._answer(body)
         except ProviderRejected as error:
             if error.details.get("status") in INPUT_REFUSED:
-                raise InsightsRejected(error.message) from error
+                raise GenerationRejected(error.message) from error
             raise
         return _reply(answer, told)
 
@@ -72,7 +76,7 @@ class ChatCompletions:
 
     def _post(self, body: dict[str, Any], key: str) -> Any:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return post_json(self._url, body, headers=headers, service=SERVICE, timeout_s=TIMEOUT_S)
+        return post_json(self._url, body, headers=headers, service=SERVICE, timeout_s=self._timeout_s)
 
 
 def _messages(told: Prompt, refused: tuple[Reply, str] | None) -> list[dict[str, str]]:
@@ -93,7 +97,7 @@ def _reply(answer: Any, told: Prompt) -> Reply:
     except (KeyError, IndexError, TypeError, AttributeError):
         raise malformed(SERVICE) from None
     if refusal or reason == "content_filter":
-        raise InsightsRejected("The model refuses to answer, or its answer was withheld.")
+        raise GenerationRejected("The model refuses to answer, or its answer was withheld.")
     value, problem = None, ""
     if reason == "length":
         problem = "The answer was cut off: it is too long. Answer shorter."
@@ -122,16 +126,3 @@ def _usage(answer: dict[str, Any]) -> tuple[int | None, int | None]:
     counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
     given, taken = (count if isinstance(count, int) and count >= 0 else None for count in counts)
     return given, taken
-
-
-def provider() -> GenerativeProvider:
-    """The model that the settings name.
-
-    Raises:
-        StageFailed: they name none, or an endpoint that a key must not be sent to.
-    """
-    endpoint = settings().insights_endpoint
-    if not is_safe(endpoint):
-        raise StageFailed("The endpoint of insights is no https address.", action="Set InsightsEndpoint to one.")
-    wire = ChatCompletions(endpoint, settings().require("insights_model"))
-    return GenerativeProvider(wire, Prices.parsed(settings().insights_prices))

@@ -11,12 +11,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from omnilake import aws
-from omnilake.errors import InsightsRejected, ProviderRejected, RateLimited, TransientError
-from omnilake.insights.generative import ANSWER_NAME, MAX_ANSWER_TOKENS, GenerativeProvider, Prices, Reply
-from omnilake.insights.prompt import Prompt
-from omnilake.settings import settings
+from omnilake.errors import GenerationRejected, ProviderRejected, RateLimited, TransientError
+from omnilake.generation.wires.wire import Prompt, Reply, Shape
 
 SERVICE = "Amazon Bedrock"
+TIMEOUT_S = 60.0
+"""Longest silence: nothing comes before the whole answer is written."""
+
 UNSAID_WAIT_S = 20.0
 """Waited after throttling: Bedrock does not say how long."""
 
@@ -49,29 +50,31 @@ class Converse:
 
     Args:
         model: a model id, or the id or ARN of an inference profile.
+        timeout_s: longest silence of the service.
     """
 
     name = "bedrock"
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, timeout_s: float = TIMEOUT_S) -> None:
         self.model = model
+        self._timeout_s = timeout_s
 
-    def ask(self, told: Prompt, schema: dict[str, Any], refused: tuple[Reply, str] | None) -> Reply:
-        """See :class:`~omnilake.insights.generative.Wire`."""
-        tool = {"name": ANSWER_NAME, "description": "Record what the document says.", "inputSchema": {"json": schema}}
+    def ask(self, told: Prompt, shape: Shape, refused: tuple[Reply, str] | None) -> Reply:
+        """See :class:`~omnilake.generation.wires.wire.Wire`."""
+        tool = {"name": shape.name, "description": shape.description, "inputSchema": {"json": shape.schema}}
         try:
-            answer = aws.impatient_client("bedrock-runtime", aws.region()).converse(
+            answer = aws.impatient_client("bedrock-runtime", aws.region(), self._timeout_s).converse(
                 modelId=self.model,
                 system=[{"text": told.system}],
                 messages=_messages(told, refused),
-                inferenceConfig={"maxTokens": MAX_ANSWER_TOKENS, "temperature": 0},
-                toolConfig={"tools": [{"toolSpec": tool}], "toolChoice": {"tool": {"name": ANSWER_NAME}}},
+                inferenceConfig={"maxTokens": shape.max_tokens, "temperature": 0},
+                toolConfig={"tools": [{"toolSpec": tool}], "toolChoice": {"tool": {"name": shape.name}}},
             )
         except ClientError as error:
             raise _error(aws.error_code(error)) from error
         except BotoCoreError as error:
             raise TransientError(f"{SERVICE} could not be reached ({type(error).__name__}).") from error
-        return _reply(answer)
+        return _reply(answer, shape.name)
 
 
 def _messages(told: Prompt, refused: tuple[Reply, str] | None) -> list[dict[str, Any]]:
@@ -90,17 +93,17 @@ def _messages(told: Prompt, refused: tuple[Reply, str] | None) -> list[dict[str,
     return [user, reply.turn, {"role": "user", "content": results}]
 
 
-def _reply(answer: dict[str, Any]) -> Reply:
+def _reply(answer: dict[str, Any], tool: str) -> Reply:
     reason = answer["stopReason"]
     if reason in _WITHHELD:
-        raise InsightsRejected(f"The answer was withheld ({reason}).", action="Look at the model's guardrail.")
+        raise GenerationRejected(f"The answer was withheld ({reason}).", action="Look at the model's guardrail.")
     blocks = answer.get("output", {}).get("message", {}).get("content", [])
     kept = [{kind: block[kind]} for block in blocks for kind in ("text", "toolUse") if block.get(kind)]
     # Only the one tool that was asked for counts; text and calls of other names are no answer.
-    inputs = [block["toolUse"]["input"] for block in kept if block.get("toolUse", {}).get("name") == ANSWER_NAME]
+    inputs = [block["toolUse"]["input"] for block in kept if block.get("toolUse", {}).get("name") == tool]
     problem = _PROBLEMS.get(reason, "")
     if not problem and len(inputs) != 1:
-        problem = f"The tool {ANSWER_NAME} must be called once; it was called {len(inputs)} times."
+        problem = f"The tool {tool} must be called once; it was called {len(inputs)} times."
     return Reply(
         value=None if problem else inputs[0],
         turn={"role": "assistant", "content": kept} if kept else None,
@@ -110,20 +113,11 @@ def _reply(answer: dict[str, Any]) -> Reply:
     )
 
 
-def _error(code: str) -> RateLimited | TransientError | InsightsRejected | ProviderRejected:
+def _error(code: str) -> RateLimited | TransientError | GenerationRejected | ProviderRejected:
     if code in _THROTTLED:
         return RateLimited.after(UNSAID_WAIT_S, SERVICE)
     if code in _TRANSIENT:
         return TransientError(f"{SERVICE} failed: {code}.")
     if code in _INPUT_REFUSED:
-        return InsightsRejected(f"{SERVICE} refuses the document: {code}.")
+        return GenerationRejected(f"{SERVICE} refuses the input: {code}.")
     return ProviderRejected(f"{SERVICE} refuses the call: {code}.")
-
-
-def provider() -> GenerativeProvider:
-    """The model that the settings name.
-
-    Raises:
-        StageFailed: they name none.
-    """
-    return GenerativeProvider(Converse(settings().require("insights_model")), Prices.parsed(settings().insights_prices))
