@@ -32,6 +32,8 @@ def test_a_deployments_own_is_read_with_its_version(stack: None) -> None:
         ({"steps": {"map": "small", "compose": "large"}}, "no model is called large"),
         ({"model": {}}, "model "),
         ({"models": {"small": {"provider": "oracle"}}}, "models.small.provider"),
+        ({"routes": [{"name": "a", "retrievers": ["rows"], "patterns": ["("]}]}, "no regular expression"),
+        ({"routes": [{"name": name, "retrievers": ["rows"]} for name in ("a", "A")]}, "two routes have one name"),
     ],
 )
 def test_what_does_not_fit_is_named(changed: dict[str, object], named: str) -> None:

@@ -164,5 +164,10 @@ def remembered(address: str) -> str:
     return f"memo/{address[:2]}/{address}.json"
 
 
+def route_examples(address: str) -> str:
+    """Vectors of the routes' examples in one space (``.npy``, float32), by the content address of both."""
+    return f"routes/{address}.npy"
+
+
 ANSWERING = "configuration/answering.json"
 """How questions are answered (``configuration.AnsweringConfiguration``); without it, the product's own."""

@@ -481,7 +481,7 @@ class Filter(Model):
     An unknown field, or an operator that its field does not have, is an ``InvalidRequest``; never ignored.
     """
 
-    field: str = Field(max_length=200)  # a field of FILTER_FIELDS, or "metadata.<name>", or a column of a table
+    field: str = Field(max_length=200)  # a field of FILTER_FIELDS, "metadata.<name>", or "column.<name>" of a table
     operator: FilterOperator = FilterOperator.EQ
     value: FilterValue | list[FilterValue]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from omnilake import aws, jobs, layout
+from omnilake import aws, configuration, jobs, layout
+from omnilake.answering import routing
 from omnilake.answering.parts import PLAN, read_part
 from omnilake.answering.planning import MAX_CANDIDATES, candidates, plan_retrieval
 from omnilake.errors import (
@@ -94,3 +97,43 @@ def test_a_deployment_without_retrievers_says_so(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(("limit", "expected"), [(1, 50), (24, 72), (1_000, MAX_CANDIDATES)])
 def test_retrievers_are_asked_for_more_than_is_kept(limit: int, expected: int) -> None:
     assert candidates(InformationRequest(archives=["docs"], question="?", evidence_limit=limit)) == expected
+
+
+def _configure(**fields: object) -> None:
+    told = configuration.product("extractive").model_dump(mode="json") | fields
+    aws.lake().write(layout.ANSWERING, json.dumps(told).encode())
+
+
+def test_the_plan_says_why_its_retrievers_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    _configure(routes=[{"name": "words", "patterns": ["lease"], "retrievers": ["full_text"]}])
+    any_request("How long does a lease last?")
+    assert [each.name for each in plan_retrieval(JOB).retrievers] == ["full_text"]
+    plan = read_part(JOB, PLAN, RetrievalPlan)
+    assert [(each.retriever, each.chosen, each.by, each.detail) for each in plan.routes] == [
+        ("full_text", True, "rule", "words"),
+        ("vector", False, "rule", ""),
+    ]
+
+
+def test_examples_are_embedded_once_and_their_vectors_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    example = "Which lease is near the lock?"
+    _configure(routes=[{"name": "near", "examples": [example], "retrievers": ["vector"]}], route_nearness=0.9)
+    embedded: list[str] = []
+    embed = WordHashEmbedder.embed_passages
+
+    def counted(self: WordHashEmbedder, texts: list[str]) -> object:
+        embedded.extend(texts)
+        return embed(self, texts)
+
+    monkeypatch.setattr(WordHashEmbedder, "embed_passages", counted)
+    for _ in range(2):
+        routing._vectors.cache_clear()  # another process
+        any_request(example)
+        assert [each.name for each in plan_retrieval(JOB).retrievers] == ["vector"]
+    assert embedded == [example]
+
+
+def test_a_question_that_is_near_no_example_goes_the_default_way() -> None:
+    _configure(routes=[{"name": "near", "examples": ["lock"], "retrievers": ["vector"]}], route_nearness=0.9)
+    any_request("Who pays?")
+    assert [each.name for each in plan_retrieval(JOB).retrievers] == ["full_text", "vector"]

@@ -2,6 +2,7 @@
 
 ``submission``    a request → a job and its execution
 ``planning``      the request checked, the question embedded, the retrievers named
+``routing``       which retrievers a question needs, and why
 ``fusion``        what the retrievers found → evidence, or the reason there is none
 ``composition``   evidence, or compacted claims → the claims of the answer
 ``verification``  quotes that are not found word for word take their claim with them

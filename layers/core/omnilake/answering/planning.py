@@ -1,9 +1,10 @@
-"""Plan Retrieval: the request checked, the question embedded, the retrievers named."""
+"""Plan Retrieval: the request checked, the question embedded, the retrievers chosen."""
 
 from __future__ import annotations
 
 from omnilake import archives, configuration, embedding, jobs
 from omnilake.answering.parts import CONFIGURATION, PLAN, read_request, write_part
+from omnilake.answering.routing import route_request
 from omnilake.errors import StageFailed
 from omnilake.models import InformationRequest, JobKind, Model
 from omnilake.retrieval import RetrievalPlan
@@ -41,7 +42,8 @@ def plan_retrieval(job_id: str) -> PlanResult:
     jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Plan Retrieval")
     request = read_request(job_id)
     found = [archives.get_archive(archive_id) for archive_id in dict.fromkeys(request.archives)]
-    write_part(job_id, CONFIGURATION, configuration.load().configuration)
+    answering = configuration.load().configuration
+    write_part(job_id, CONFIGURATION, answering)
     functions = settings().retriever_functions
     if not functions:
         raise StageFailed("No retriever is configured.", action="Set OMNILAKE_RETRIEVER_FUNCTIONS in template.yaml.")
@@ -50,16 +52,19 @@ def plan_retrieval(job_id: str) -> PlanResult:
         space_id: [float(value) for value in embedding.provider_for(space).embed_query(request.question)]
         for space_id, space in spaces.items()
     }
+    space = found[0].space
+    routing = route_request(request, answering, functions, space, vectors[space.space_id])
     plan = RetrievalPlan(
         job_id=job_id,
         archives=[archive.archive_id for archive in found],
         question=request.question,
         vectors=vectors,
         limit=candidates(request),
-        retrievers=sorted(functions),
+        retrievers=routing.retrievers,
+        routes=routing.reasons,
     )
     write_part(job_id, PLAN, plan)
-    return PlanResult(retrievers=[RetrieverTarget(name=name, function=functions[name]) for name in sorted(functions)])
+    return PlanResult(retrievers=[RetrieverTarget(name=name, function=functions[name]) for name in routing.retrievers])
 
 
 def candidates(request: InformationRequest) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from omnilake.models import Model
 
@@ -37,13 +38,27 @@ class ModelConfig(Model):
 
 
 class Route(Model):
-    """Sends questions to retrievers. A rule decides by ``patterns`` and ``has``; else examples do, by nearness."""
+    """Sends questions to retrievers: by rule (``patterns``, or ``has`` alone), else by ``examples``, else by a model.
+
+    See ``retrieval.routing``.
+    """
 
     name: str = Field(min_length=1, max_length=100)
-    retrievers: list[str] = Field(min_length=1)
-    patterns: list[str] = Field(default=[])  # regular expressions (case ignored) of which one stands in the question
-    has: list[Literal["related_to", "columns", "dates", "url"]] = Field(default=[])  # what the request must have
-    examples: list[str] = Field(default=[])  # questions like those that it is for
+    description: str = Field(default="", max_length=500)  # told to a model that chooses
+    retrievers: list[str] = Field(min_length=1, max_length=20)
+    patterns: list[str] = Field(default=[], max_length=50)  # regular expressions, case ignored
+    has: list[Literal["related_to", "columns", "dates", "url"]] = Field(default=[])  # what a request must have
+    examples: list[str] = Field(default=[], max_length=200)  # questions like those that it is for
+
+    @field_validator("patterns")
+    @classmethod
+    def _compiles(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern, re.IGNORECASE)
+            except re.error as error:
+                raise ValueError(f"no regular expression: {error.msg}") from None
+        return patterns
 
 
 class RetrieverConfig(Model):
@@ -71,7 +86,7 @@ class AnsweringConfiguration(Model):
     steps: dict[Step, str]  # name of a model; a step that is not named is not done
     prompts: dict[Step, str] = Field(default={})  # name of a template, of ``templates`` or the product's
     templates: dict[str, str] = Field(default={})  # system and user part, with a line of four hyphens between them
-    routes: list[Route] = Field(default=[])
+    routes: list[Route] = Field(default=[], max_length=500)
     route_nearness: float = Field(default=0.5, ge=0, le=1)  # cosine below which no example decides
     default_retrievers: list[str] = Field(default=["vector", "full_text"])
     retrievers: dict[str, RetrieverConfig] = Field(default={})
@@ -88,6 +103,9 @@ class AnsweringConfiguration(Model):
         missing = sorted({Step.MAP, Step.COMPOSE} - set(self.steps))
         if missing:
             raise ValueError(f"no model for {', '.join(missing)}")
+        names = [route.name.casefold() for route in self.routes]
+        if len(names) > len(set(names)):
+            raise ValueError("two routes have one name")
         return self
 
     @property

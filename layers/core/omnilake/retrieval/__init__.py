@@ -1,5 +1,6 @@
 """Retrieval: which chunks may hold the answer.
 
+``routing``     which of them a question needs
 ``retrievers``  one small function a retriever, all reading the same plan
 ``fusion``      their results → one ranking, without older versions and near duplicates
 

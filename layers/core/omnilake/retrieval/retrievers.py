@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omnilake import archives, aws, layout
 from omnilake.errors import StageFailed
-from omnilake.models import Evidence, JobId, Model, RetrieverResult, Store
+from omnilake.models import Evidence, JobId, Model, RetrieverResult, RouteReason, Store
 
 VECTOR = "vector"
 """Nearest by cosine similarity of embeddings."""
@@ -32,6 +32,8 @@ class RetrievalPlan(Model):
     limit: int = Field(gt=0)
     """Most chunks from each retriever."""
     retrievers: list[str] = Field(min_length=1)
+    routes: list[RouteReason] = Field(default=[])
+    """Why these run, and others do not."""
 
 
 class RetrieveEvent(BaseModel):
