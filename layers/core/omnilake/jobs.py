@@ -1,7 +1,8 @@
 """Job records: one per execution, in DynamoDB, keyed by the execution's name.
 
 A record moves PENDING → RUNNING → COMPLETED or FAILED and never leaves a terminal status, so a late or repeated state
-can't reopen it. ``progress`` holds counts for people to look at; nothing decides by them.
+can't reopen it. ``entered`` says since when it was in each state and ``progress`` holds counts: both for people to look
+at while it runs (``client.progress``); nothing decides by them.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def create(
 
 
 def enter(job_id: str, kind: JobKind, state: str, execution_arn: str = "", **progress: int) -> bool:
-    """Note that a job is in a state, with counts; False when the job has ended or is not known."""
+    """Note that a job is in a state, and since when, with counts; False when the job has ended or is not known."""
     return _update(job_id, kind, JobStatus.RUNNING, {"state": state}, progress, execution_arn)
 
 
@@ -171,6 +172,9 @@ def _update(
     names = {f"#{name}": name for name in fields}
     values: dict[str, Any] = {f":{name}": value for name, value in fields.items()} | _OPEN_VALUES
     assignments = [f"#{name} = :{name}" for name in fields]
+    if fields.get("state"):
+        names |= {"#entered": "entered", "#entered_state": fields["state"]}
+        assignments.append("#entered.#entered_state = if_not_exists(#entered.#entered_state, :updated_at)")
     if progress:
         names["#progress"] = "progress"
     for name, count in progress.items():

@@ -683,6 +683,15 @@ class AnswerStatus(StrEnum):
     QUOTED = "QUOTED"  # what it would take was asked for
 
 
+class WrittenBack(Model):
+    """The entry that an answer becomes in its destination archive, and the job that ingests it."""
+
+    archive_id: str
+    entry_id: str = ""
+    job_id: str = ""
+    error: ErrorRecord | None = None  # it could not be started; the answer itself stands
+
+
 class Answer(Model):
     """What a request came to."""
 
@@ -701,6 +710,8 @@ class Answer(Model):
     ledger: list[LedgerLine]
     cost_usd: float
     versions: dict[str, str]  # product, configuration, models and prompts by step, spaces, stores
+    written_back: WrittenBack | None = None
+    content_hash: str = ""  # of what it says (``answering.comparison``): a replay has the same
     replay_of: str = ""
     forked_from: str = ""
     execution_arn: str
@@ -734,6 +745,7 @@ class Job(Model):
     parent_job_id: str = ""  # the collection that an ingestion is a part of, or the sync of a collection
     source_id: str = ""  # of a sync
     state: str = ""  # the state it is in, or ended in
+    entered: dict[str, str] = {}  # state → when it was entered first
     progress: dict[str, int] = {}
     execution_arn: str = ""
     created_at: str

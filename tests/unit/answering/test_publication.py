@@ -8,14 +8,25 @@ from typing import Any
 import pytest
 
 from omnilake import aws, jobs, layout
+from omnilake.answering.comparison import content_hash
 from omnilake.answering.composition import compose_answer
 from omnilake.answering.failure import innermost, record_failure
 from omnilake.answering.fusion import fused_evidence
 from omnilake.answering.parts import ANSWER, COMPOSED, FUSED, ComposedClaims, read_part, write_part
-from omnilake.answering.publication import NO_CLAIM, NO_VERIFIED_CLAIM, cite, console_link, publish_answer
+from omnilake.answering.publication import NO_CLAIM, NO_VERIFIED_CLAIM, cite, console_link, publish_answer, render
 from omnilake.answering.verification import verify_claims
 from omnilake.errors import EmptyQuestion, StageFailed
-from omnilake.models import Answer, AnswerStatus, Archive, Claim, JobStatus, Quote, RetrieverResult
+from omnilake.models import (
+    Answer,
+    AnswerClaim,
+    AnswerStatus,
+    Archive,
+    Claim,
+    Deliverable,
+    JobStatus,
+    Quote,
+    RetrieverResult,
+)
 from tests.unit.answering.any_answer import ARN, JOB, any_evidence, any_request, stored
 
 TEXTS = ["A worker's lease lasts ninety seconds in all. The lease is renewed twice.", "Bread is baked hot in the oven."]
@@ -104,10 +115,62 @@ def test_a_span_that_two_claims_share_has_one_number() -> None:
         return Quote(chunk_id="entry-0", entry_id="entry", version="v1", start=start, end=end, text=TEXTS[0][start:end])
 
     claims, citations = cite(
-        [Claim(text="a", quotes=[quote(0, 9), quote(10, 15)]), Claim(text="b", quotes=[quote(0, 9)])], chunks
+        [Claim(text="a", quotes=[quote(0, 9), quote(10, 15)]), Claim(text="b", quotes=[quote(0, 9)], conflict="x")],
+        chunks,
+        landing_bucket="landing",
+        lake_bucket="lake",
     )
+    assert [claim.conflict for claim in claims] == ["", "x"]
+    assert {each.url for each in citations} == {"s3://landing/entry#char=0,9", "s3://landing/entry#char=10,15"}
     assert [claim.citations for claim in claims] == [[1, 2], [1]]
     assert [(each.number, each.start) for each in citations] == [(1, 0), (2, 10)]
+
+
+def test_claims_that_contradict_stand_together_below_a_line_that_says_so() -> None:
+    def claim(text: str, number: int, conflict: str = "") -> AnswerClaim:
+        return AnswerClaim(text=text, citations=[number], score=1, conflict=conflict)
+
+    claims = [claim("It lasts 90 s.", 1, "length"), claim("It is renewed.", 2), claim("It lasts 60 s.", 3, "length")]
+    assert render(claims).splitlines() == [
+        "The sources contradict one another (length):",
+        "- It lasts 90 s. [1]",
+        "- It lasts 60 s. [3]",
+        "It is renewed. [2]",
+    ]
+    assert render(claims[:2]) == "It lasts 90 s. [1]\nIt is renewed. [2]"  # what it contradicted fell in verification
+
+
+@pytest.mark.parametrize(
+    ("deliver", "similarity", "status", "event"),
+    [
+        (Deliverable.PROMPT, 0.8, AnswerStatus.PROMPT, "Prompt Published"),
+        (Deliverable.QUOTE, 0.8, AnswerStatus.QUOTED, "Quote Published"),
+        (Deliverable.PROMPT, 0.1, AnswerStatus.ABSTAINED, "Answer Abstained"),
+        (Deliverable.QUOTE, 0.1, AnswerStatus.ABSTAINED, "Answer Abstained"),
+    ],
+)
+def test_what_was_asked_for_is_delivered_where_there_is_evidence(
+    archive: Archive,
+    published: Published,
+    deliver: Deliverable,
+    similarity: float,
+    status: AnswerStatus,
+    event: str,
+) -> None:
+    any_request(deliver=deliver.value)
+    found = [RetrieverResult(retriever="vector", evidence=any_evidence(TEXTS, similarity=similarity))]
+    write_part(JOB, FUSED, fused_evidence(found, limit=10, question="any", min_support=0.57, context_tokens=8_000))
+    assert publish_answer(JOB, ARN).status == status
+    answer = read_part(JOB, ANSWER, Answer)
+    assert (answer.status, answer.claims, bool(answer.reasons)) == (status, [], status is AnswerStatus.ABSTAINED)
+    assert published[0][0] == event
+
+
+def test_the_job_says_that_it_was_published_and_what_it_says_has_a_hash(archive: Archive) -> None:
+    answer = _answered(TEXTS)
+    assert "Publish Answer" in jobs.get(JOB).entered
+    assert answer.content_hash == content_hash(answer)
+    assert len(answer.content_hash) == 64
 
 
 def test_the_console_link_names_the_execution() -> None:

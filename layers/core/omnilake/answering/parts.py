@@ -69,6 +69,11 @@ def read_part(job_id: str, part: str, model: type[M]) -> M:
     return aws.lake().read_model(layout.answer_part(job_id, part), model)
 
 
+def find_part(job_id: str, part: str, model: type[M]) -> M | None:
+    """A part that an earlier stage wrote, None when it was not on the request's path."""
+    return read_part(job_id, part, model) if aws.lake().head(layout.answer_part(job_id, part)) else None
+
+
 def write_part(job_id: str, part: str, value: BaseModel) -> str:
     """Keep a stage's output; returns its key."""
     return aws.lake().write_model(layout.answer_part(job_id, part), value)

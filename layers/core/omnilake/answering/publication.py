@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from omnilake import __version__, archives, aws, jobs
+from omnilake.answering.comparison import content_hash
+from omnilake.answering.links import citation_url
 from omnilake.answering.parts import (
     ANSWER,
     COMPOSED,
@@ -13,28 +16,47 @@ from omnilake.answering.parts import (
     ComposedClaims,
     FusedEvidence,
     VerifiedClaims,
+    find_part,
     read_configuration,
     read_part,
     read_request,
     write_part,
 )
+from omnilake.answering.write_back import write_back
 from omnilake.clock import now
 from omnilake.generation.sentences import fold
 from omnilake.models import (
     Answer,
     AnswerClaim,
     AnswerStatus,
+    Archive,
     Chunk,
     Citation,
     Claim,
+    Deliverable,
+    InformationRequest,
     JobKind,
     Model,
     Quote,
 )
+from omnilake.settings import settings
+
+STATE = "Publish Answer"
 
 NO_CLAIM = "The passages found say nothing that answers the question."
 NO_VERIFIED_CLAIM = "No claim could be verified against its source."
 ABSTENTION = "The archive holds no answer to this question."
+
+
+QUOTED = "Nothing was answered: what the answer would take was asked for."
+PROMPTED = "Nothing was answered: the prompt for a model of the caller's own was asked for."
+
+_EVENTS = {
+    AnswerStatus.ANSWERED: "Answer Published",
+    AnswerStatus.ABSTAINED: "Answer Abstained",
+    AnswerStatus.PROMPT: "Prompt Published",
+    AnswerStatus.QUOTED: "Quote Published",
+}
 
 
 class PublicationResult(Model):
@@ -47,67 +69,102 @@ class PublicationResult(Model):
 
 
 def publish_answer(job_id: str, execution_arn: str) -> PublicationResult:
-    """Write the ``Answer``, complete the job, and tell the bus."""
-    answer = assemble(job_id, execution_arn)
-    key = write_part(job_id, ANSWER, answer)
-    counts = {"claims": len(answer.claims), "citations": len(answer.citations)}
-    jobs.complete(
-        job_id,
-        JobKind.ANSWER_REQUEST,
-        "Publish Answer",
-        result_key=key,
-        claims=len(answer.claims),
-        citations=len(answer.citations),
-    )
-    answered = answer.status == AnswerStatus.ANSWERED
-    aws.publish_event(
-        "Answer Published" if answered else "Answer Abstained",
-        {"job_id": job_id, "archives": answer.archives, "status": answer.status.value, "answer_key": key, **counts},
-    )
-    return PublicationResult(status=answer.status, answer_key=key, **counts)
-
-
-def assemble(job_id: str, execution_arn: str) -> Answer:
-    """The answer out of what the stages left in the lake."""
+    """Write the ``Answer`` (and the answer as an entry, where it is to become one), complete the job, tell the bus."""
+    jobs.enter(job_id, JobKind.ANSWER_REQUEST, STATE)
     request = read_request(job_id)
+    answer = assemble(job_id, request, execution_arn)
+    if request.destination_archive and answer.status is AnswerStatus.ANSWERED:
+        answer = answer.model_copy(update={"written_back": write_back(answer, request)})
+    key = write_part(job_id, ANSWER, answer)
+    claims, citations = len(answer.claims), len(answer.citations)
+    jobs.complete(job_id, JobKind.ANSWER_REQUEST, STATE, result_key=key, claims=claims, citations=citations)
+    told: dict[str, Any] = {
+        "job_id": job_id,
+        "archives": answer.archives,
+        "status": answer.status.value,
+        "answer_key": key,
+        "claims": claims,
+        "citations": citations,
+    }
+    if answer.written_back:
+        told["written_back"] = answer.written_back.model_dump(mode="json", exclude_none=True)
+    aws.publish_event(_EVENTS[answer.status], told)
+    return PublicationResult(status=answer.status, answer_key=key, claims=claims, citations=citations)
+
+
+def assemble(job_id: str, request: InformationRequest, execution_arn: str) -> Answer:
+    """The answer out of what the stages left in the lake."""
     fused = read_part(job_id, FUSED, FusedEvidence)
     found = [archives.get_archive(archive_id) for archive_id in dict.fromkeys(request.archives)]
-    versions = {"product": __version__, "configuration": read_configuration(job_id).hash}
-    versions |= {f"embedding_space.{each.archive_id}": each.space.space_id for each in found}
-    versions |= {f"store.{each.archive_id}": each.store_id for each in found}
+    composed = find_part(job_id, COMPOSED, ComposedClaims)
+    verified = find_part(job_id, VERIFIED, VerifiedClaims)
     coverage, reasons = fused.coverage, list(fused.reasons)
-    composed = verified = None
-    if fused.evidence:
-        composed = read_part(job_id, COMPOSED, ComposedClaims)
-        verified = read_part(job_id, VERIFIED, VerifiedClaims)
-        versions |= composed.versions
-        coverage = composed.coverage.model_copy(update={"claims_removed": verified.removed})
-        if not verified.claims:
+    if composed is not None:
+        removed = verified.removed if verified else {}
+        coverage = composed.coverage.model_copy(update={"claims_removed": removed})
+        if not (verified and verified.claims):
             reasons = [NO_VERIFIED_CLAIM if composed.claims else NO_CLAIM]
     claims, citations = cite(
-        verified.claims if verified else [], {each.chunk.chunk_id: each.chunk for each in fused.evidence}
+        verified.claims if verified else [],
+        {each.chunk.chunk_id: each.chunk for each in fused.evidence},
+        landing_bucket=settings().require("landing_bucket"),
+        lake_bucket=settings().require("lake_bucket"),
     )
+    status = _status(request, fused, claims)
+    text = {
+        AnswerStatus.ANSWERED: render(claims),
+        AnswerStatus.ABSTAINED: " ".join([ABSTENTION, *reasons]),
+        AnswerStatus.PROMPT: PROMPTED,
+        AnswerStatus.QUOTED: QUOTED,
+    }[status]
+    abstained = status is AnswerStatus.ABSTAINED
     ledger = composed.ledger if composed else []
-    return Answer(
+    answer = Answer(
         job_id=job_id,
         archives=[each.archive_id for each in found],
-        status=AnswerStatus.ANSWERED if claims else AnswerStatus.ABSTAINED,
-        text=render(claims) if claims else " ".join([ABSTENTION, *reasons]),
+        status=status,
+        text=text,
         claims=claims,
         citations=citations,
-        reasons=[] if claims else reasons,
-        nearest=[] if claims else fused.nearest,
+        reasons=reasons if abstained else [],
+        nearest=fused.nearest if abstained else [],
         coverage=coverage,
         ledger=ledger,
         cost_usd=sum(line.cost_usd for line in ledger),
-        versions=versions,
+        versions=_versions(job_id, found) | (composed.versions if composed else {}),
+        replay_of=request.replay_of,
+        forked_from=request.forked_from,
         execution_arn=execution_arn,
         created_at=now(),
     )
+    return answer.model_copy(update={"content_hash": content_hash(answer)})
 
 
-def cite(claims: Sequence[Claim], chunks: dict[str, Chunk]) -> tuple[list[AnswerClaim], list[Citation]]:
-    """Claims with numbers, and what the numbers stand for: in order of first use, the same span only once."""
+def _status(request: InformationRequest, fused: FusedEvidence, claims: Sequence[AnswerClaim]) -> AnswerStatus:
+    if claims:
+        return AnswerStatus.ANSWERED
+    if not fused.evidence or request.deliver is Deliverable.ANSWER:
+        return AnswerStatus.ABSTAINED
+    return AnswerStatus.QUOTED if request.deliver is Deliverable.QUOTE else AnswerStatus.PROMPT
+
+
+def _versions(job_id: str, found: Sequence[Archive]) -> dict[str, str]:
+    """Of everything that decided the answer besides the models and prompts of its steps."""
+    versions = {"product": __version__, "configuration": read_configuration(job_id).hash}
+    versions |= {f"embedding_space.{each.archive_id}": each.space.space_id for each in found}
+    return versions | {f"store.{each.archive_id}": each.store_id for each in found}
+
+
+def cite(
+    claims: Sequence[Claim], chunks: dict[str, Chunk], *, landing_bucket: str, lake_bucket: str
+) -> tuple[list[AnswerClaim], list[Citation]]:
+    """Claims with numbers, and what the numbers stand for: in order of first use, the same span only once.
+
+    Args:
+        claims: verified.
+        chunks: of the evidence, by id.
+        landing_bucket, lake_bucket: where the links of uploads and of stored texts lead.
+    """
     numbers: dict[tuple[str, str, int, int], int] = {}
     citations: list[Citation] = []
     cited: list[AnswerClaim] = []
@@ -117,16 +174,38 @@ def cite(claims: Sequence[Claim], chunks: dict[str, Chunk]) -> tuple[list[Answer
             span = (quote.entry_id, quote.version, quote.start, quote.end)
             if span not in numbers:
                 numbers[span] = len(numbers) + 1
-                citations.append(_citation(numbers[span], quote, chunks[quote.chunk_id]))
+                chunk = chunks[quote.chunk_id]
+                url = citation_url(quote, chunk, landing_bucket=landing_bucket, lake_bucket=lake_bucket)
+                citations.append(_citation(numbers[span], quote, chunk, url))
             if numbers[span] not in used:
                 used.append(numbers[span])
-        cited.append(AnswerClaim(text=claim.text, citations=used, score=claim.score))
+        cited.append(AnswerClaim(text=claim.text, citations=used, score=claim.score, conflict=claim.conflict))
     return cited, citations
 
 
 def render(claims: Sequence[AnswerClaim]) -> str:
-    """The answer's text: one claim a line, each followed by the numbers of its citations."""
-    return "\n".join(f"{claim.text} {''.join(f'[{number}]' for number in claim.citations)}" for claim in claims)
+    """The answer's text: one claim a line, each followed by the numbers of its citations.
+
+    Claims that contradict one another stand together, at the place of the first, below a line that says so.
+    """
+    lines: list[str] = []
+    for conflict, group in in_conflict(claims):
+        if conflict:
+            lines.append(f"The sources contradict one another ({conflict}):")
+        lines += [_line(claim, bullet="- " if conflict else "") for claim in group]
+    return "\n".join(lines)
+
+
+def in_conflict(claims: Sequence[AnswerClaim]) -> list[tuple[str, list[AnswerClaim]]]:
+    """Claims in their order, those of one conflict together; the name is empty where only one of them is left."""
+    groups: dict[tuple[str, int], list[AnswerClaim]] = {}
+    for position, claim in enumerate(claims):
+        groups.setdefault((claim.conflict, -1 if claim.conflict else position), []).append(claim)
+    return [(name if len(group) > 1 else "", group) for (name, _), group in groups.items()]
+
+
+def _line(claim: AnswerClaim, bullet: str) -> str:
+    return f"{bullet}{claim.text} {''.join(f'[{number}]' for number in claim.citations)}"
 
 
 def console_link(execution_arn: str) -> str:
@@ -135,7 +214,7 @@ def console_link(execution_arn: str) -> str:
     return f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{execution_arn}"
 
 
-def _citation(number: int, quote: Quote, chunk: Chunk) -> Citation:
+def _citation(number: int, quote: Quote, chunk: Chunk, url: str) -> Citation:
     return Citation(
         number=number,
         entry_id=quote.entry_id,
@@ -146,8 +225,10 @@ def _citation(number: int, quote: Quote, chunk: Chunk) -> Citation:
         section=chunk.section,
         page=chunk.page,
         time_s=chunk.time_s,
+        posted_at=chunk.posted_at,
         speaker=chunk.speaker,
         start=quote.start,
         end=quote.end,
         quote=fold(quote.text),
+        url=url,
     )
