@@ -1,10 +1,7 @@
 """In: a request whose plan lies in the lake.
 Out: how many chunks the vector retriever found; they lie beside the plan."""
 
-from omnilake.handler import state_handler
-from omnilake.retrieval import VECTOR, RetrieveEvent, RetrieveResult, retrieve
+from omnilake.retrieval import retriever
+from omnilake.retrieval.vector import NAME, find
 
-
-@state_handler(RetrieveEvent, state="Retrieve Vector")
-def handler(event: RetrieveEvent) -> RetrieveResult:
-    return retrieve(event.job_id, VECTOR)
+handler = retriever(NAME, find)

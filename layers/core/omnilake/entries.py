@@ -13,6 +13,7 @@ A job that restarts finds its own claims and goes on with them.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -272,6 +273,18 @@ def versions(entry_id: str) -> list[dict[str, Any]]:
             ScanIndexForward=False,
             ConsistentRead=True,
         )
+    )
+
+
+def of_status(archive_id: str, status: DocumentStatus, *attributes: str) -> Iterator[dict[str, Any]]:
+    """Entry versions of an archive with a status, in no order that matters; only the attributes that are named."""
+    names = {f"#a{number}": name for number, name in enumerate(attributes)}
+    return _entries().query(
+        IndexName=BY_ARCHIVE_STATUS,
+        KeyConditionExpression="archive_status = :archive_status",
+        ExpressionAttributeValues={":archive_status": f"{archive_id}#{status.value}"},
+        ProjectionExpression=", ".join(names),
+        ExpressionAttributeNames=names,
     )
 
 

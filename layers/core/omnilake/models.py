@@ -250,6 +250,8 @@ class BatchDocument(Model):
     entry_id: str = ""
     version: str = ""
     content_hash: str = ""  # sha256 of the bytes, hex
+    source_type: str = ""
+    received_at: str = ""  # ISO 8601
     effective_on: str = ""  # ISO 8601, when the document came with one
     metadata: dict[str, str] = {}  # free: of the upload, then of the document itself
     duplicate_of: str = ""  # "<entry_id>/<version>"
@@ -557,6 +559,7 @@ class Evidence(Model):
 
     chunk: Chunk
     scores: Scores
+    archive_id: str = ""  # that it is from; empty of what a retriever made or fetched
 
 
 class RetrieverResult(Model):
@@ -569,6 +572,7 @@ class RetrieverResult(Model):
     evidence: list[Evidence] = []
     matched: int = 0  # chunks that match, also those beyond the limit; 0: not counted
     left_out: dict[str, int] = {}  # reason → count of what was not brought
+    store_versions: dict[str, int] = {}  # store id → version of its table that was read
     error: ErrorRecord | None = None
 
 

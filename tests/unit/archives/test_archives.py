@@ -12,7 +12,7 @@ from omnilake.errors import ArchiveExists, ArchiveNotFound, InvalidArchive, Stag
 from omnilake.models import Archive, Chunk, ChunkingConfig, Store
 from omnilake.stores import table
 from omnilake.stores.commit import commit, optimise
-from omnilake.stores.search import search_full_text, search_vector
+from omnilake.stores.search import View
 
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -43,8 +43,8 @@ def test_a_new_archive_can_be_written_to_and_searched_in_s3() -> None:
     vector = np.eye(1, 384, dtype=np.float32)
     commit(store, [table.rows([chunk], vector)])
     optimise(store)
-    assert [hit.chunk for hit in search_full_text(store, "restarting pipelines", 3)] == [chunk]
-    [hit] = search_vector(store, vector[0].tolist(), 3)
+    assert [hit.chunk for hit in View(store).best_worded("restarting pipelines", 3)] == [chunk]
+    [hit] = View(store).nearest(vector[0].tolist(), 3)
     assert hit.chunk == chunk
     assert hit.scores.vector == pytest.approx(1.0)
 

@@ -16,7 +16,7 @@ from omnilake.errors import IncompleteIndexing, TransientError
 from omnilake.models import Chunk, Store
 from omnilake.stores import commit as committing
 from omnilake.stores.commit import EntryVersion, commit, needs_optimising, optimise, remove_versions
-from omnilake.stores.search import search_full_text
+from omnilake.stores.search import View
 from omnilake.stores.table import create_store, drop_store, open_store, rows
 
 
@@ -264,10 +264,10 @@ def test_a_store_is_optimised_when_rows_are_not_indexed(store: Store) -> None:
     assert not needs_optimising(store)
     commit(store, [batch(any_chunks("e1", count=20))])
     assert needs_optimising(store)
-    before = [hit.chunk.chunk_id for hit in search_full_text(store, "word7", 3)]
+    before = [hit.chunk.chunk_id for hit in View(store).best_worded("word7", 3)]
     optimise(store)
     assert not needs_optimising(store)
-    assert [hit.chunk.chunk_id for hit in search_full_text(store, "word7", 3)] == before == ["e1-v1-word-7"]
+    assert [hit.chunk.chunk_id for hit in View(store).best_worded("word7", 3)] == before == ["e1-v1-word-7"]
     commit(store, [batch(any_chunks("e2", count=1))])
     assert not needs_optimising(store)  # one row in 21
 

@@ -6,7 +6,7 @@ from any_store import any_chunks, vectors_for
 
 from omnilake.models import Store
 from omnilake.stores.commit import commit, optimise
-from omnilake.stores.search import search_full_text, search_vector
+from omnilake.stores.search import View
 from omnilake.stores.table import rows
 
 CHUNKS = any_chunks("e1", count=30)
@@ -21,7 +21,7 @@ def filled(store: Store) -> Store:
 
 
 def test_vector_search_compares_every_row(filled: Store) -> None:
-    found = search_vector(filled, QUESTION.tolist(), 7)
+    found = View(filled).nearest(QUESTION.tolist(), 7)
     cosines = VECTORS @ QUESTION
     best = np.argsort(-cosines)[:7]
     assert [hit.chunk for hit in found] == [CHUNKS[position] for position in best]
@@ -33,7 +33,7 @@ def test_vector_search_compares_every_row(filled: Store) -> None:
 def test_full_text_search_finds_words_before_and_after_they_are_indexed(filled: Store, indexed: bool) -> None:
     if indexed:
         optimise(filled)
-    [hit] = search_full_text(filled, "Where is WORD17?", 5)[:1]
+    [hit] = View(filled).best_worded("Where is WORD17?", 5)[:1]
     assert hit.chunk == CHUNKS[17]
     assert hit.scores.full_text is not None
     assert hit.scores.full_text > 0
@@ -43,18 +43,18 @@ def test_full_text_search_finds_words_before_and_after_they_are_indexed(filled: 
 def test_words_of_the_context_count(store: Store) -> None:
     chunks = [chunk.model_copy(update={"context": f"Chapter {chunk.ordinal}"}) for chunk in any_chunks("e1", count=3)]
     commit(store, [rows(chunks, vectors_for(chunks))])
-    assert search_full_text(store, "chapter 2", 3)[0].chunk == chunks[2]
+    assert View(store).best_worded("chapter 2", 3)[0].chunk == chunks[2]
 
 
 def test_words_are_found_in_their_other_forms(store: Store) -> None:
     chunks = any_chunks("e1", count=2)
     chunks[1] = chunks[1].model_copy(update={"text": "Executions were retried in Zürich"})
     commit(store, [rows(chunks, vectors_for(chunks))])
-    assert [hit.chunk for hit in search_full_text(store, "retry executing zurich", 3)] == [chunks[1]]
+    assert [hit.chunk for hit in View(store).best_worded("retry executing zurich", 3)] == [chunks[1]]
 
 
 def test_hits_of_full_text_get_their_similarity_when_the_question_is_given_as_vector(filled: Store) -> None:
-    found = search_full_text(filled, "word3 stands", 30, QUESTION.tolist())
+    found = View(filled).best_worded("word3 stands", 30, QUESTION.tolist())
     cosines = {chunk.chunk_id: float(cosine) for chunk, cosine in zip(CHUNKS, VECTORS @ QUESTION, strict=True)}
     assert len(found) == 30
     assert [hit.scores.vector for hit in found] == pytest.approx(
@@ -77,36 +77,36 @@ def test_hits_of_full_text_get_their_similarity_when_the_question_is_given_as_ve
 )
 def test_a_question_is_words_not_syntax(filled: Store, question: str) -> None:
     plain = " ".join("".join(letter if letter.isalnum() else " " for letter in question).split())
-    assert search_full_text(filled, question, 40) == search_full_text(filled, plain, 40)
+    assert View(filled).best_worded(question, 40) == View(filled).best_worded(plain, 40)
 
 
 @pytest.mark.parametrize("question", ["", "???", "\x00", " \n", "x" * 8_000])
 def test_a_question_without_known_words_finds_nothing(filled: Store, question: str) -> None:
-    assert search_full_text(filled, question, 5) == []
+    assert View(filled).best_worded(question, 5) == []
 
 
 def test_an_empty_store_holds_nothing(store: Store) -> None:
-    assert search_vector(store, QUESTION.tolist(), 5) == []
-    assert search_full_text(store, "word", 5) == []
-    assert search_full_text(store, "word", 5, QUESTION.tolist()) == []
+    assert View(store).nearest(QUESTION.tolist(), 5) == []
+    assert View(store).best_worded("word", 5) == []
+    assert View(store).best_worded("word", 5, QUESTION.tolist()) == []
 
 
 def test_a_handle_that_is_kept_sees_later_commits(filled: Store) -> None:
-    assert search_full_text(filled, "later0", 5) == []
+    assert View(filled).best_worded("later0", 5) == []
     chunks = any_chunks("e2", word="later")
     commit(filled, [rows(chunks, vectors_for(chunks))])
-    assert search_full_text(filled, "later0", 5)[0].chunk == chunks[0]
+    assert View(filled).best_worded("later0", 5)[0].chunk == chunks[0]
 
 
 def test_hits_of_vector_search_get_their_relevance_when_the_question_is_given_as_text(filled: Store) -> None:
     optimise(filled)
     question = "word3 word11 beyond"
-    by_text = {hit.chunk.chunk_id: hit.scores.full_text for hit in search_full_text(filled, question, 30)}
+    by_text = {hit.chunk.chunk_id: hit.scores.full_text for hit in View(filled).best_worded(question, 30)}
     assert len(by_text) == 2
-    found = search_vector(filled, QUESTION.tolist(), 30, question)
+    found = View(filled).nearest(QUESTION.tolist(), 30, question)
     for hit in found:
         assert hit.scores.full_text == pytest.approx(by_text.get(hit.chunk.chunk_id, 0.0), rel=1e-5)
 
 
 def test_an_empty_store_has_no_relevances(store: Store) -> None:
-    assert search_vector(store, QUESTION.tolist(), 5, "word") == []
+    assert View(store).nearest(QUESTION.tolist(), 5, "word") == []

@@ -63,8 +63,8 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
     found = fused_evidence(
         results,
         question=request.question,
-        limit=request.evidence_limit,
-        min_support=settings().min_support,
+        limit=plan.evidence_limit,
+        min_support=settings().min_support if plan.support_floor else 0.0,
         context_tokens=settings().context_tokens,
     )
     write_part(job_id, FUSED, found)

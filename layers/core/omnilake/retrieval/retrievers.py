@@ -1,39 +1,146 @@
-"""The retrievers: each is a state of its own, reads the plan, and writes what it found.
+"""The contract of retrievers. Each is one function of a :class:`Lookup`, run by a small Lambda of its own::
 
-Each also gives its hits the other kind of score, so that fusion compares all candidates by both, and one retriever that
-fails takes only its own candidates away.
+    def find(lookup: Lookup) -> Found:
+        return Found(evidence=[…])
+
+    handler = retriever("glossary", find)
+
+The template names the Lambda in ``OMNILAKE_RETRIEVER_FUNCTIONS``; from then on requests, routes and the configuration
+may name the retriever, and the state machine runs it. docs/retrievers.md tells the whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omnilake import archives, aws, layout
-from omnilake.errors import StageFailed
-from omnilake.models import Evidence, JobId, Model, RetrieverResult, RouteReason, Store
+from omnilake import archives, aws, layout, tokens
+from omnilake.configuration import AnsweringConfiguration, RetrieverConfig
+from omnilake.handler import Handler, state_handler
+from omnilake.models import Archive, Chunk, Evidence, JobId, Model, RetrieverResult, Store
+from omnilake.retrieval.plan import RetrievalPlan
 
-VECTOR = "vector"
-"""Nearest by cosine similarity of embeddings."""
+if TYPE_CHECKING:
+    from omnilake.stores.search import View
 
-FULL_TEXT = "full_text"
-"""Best by BM25 over stemmed words."""
+MATERIAL_PREFIX = "material-"
+"""Ids of entries that a retriever made for one answer begin with it."""
 
 
-class RetrievalPlan(Model):
-    """What every retriever of a request reads; stored at ``layout.answer_part(job_id, "plan")``."""
+class Found(Model):
+    """What a retriever found, best first.
 
-    job_id: JobId
-    archives: list[str] = Field(min_length=1)
-    question: str
-    vectors: dict[str, list[float]]
-    """Of the question, in each of the archives' spaces, by space id."""
-    limit: int = Field(gt=0)
-    """Most chunks from each retriever."""
-    retrievers: list[str] = Field(min_length=1)
-    routes: list[RouteReason] = Field(default=[])
-    """Why these run, and others do not."""
+    Where evidence has neither a vector nor a full-text score, its order is its rank.
+    """
+
+    evidence: list[Evidence]
+    matched: int = 0
+    """Chunks that match, also those beyond the limit; 0: not counted."""
+    left_out: dict[str, int] = Field(default={})
+    """Reason → count of what was not brought."""
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """One retriever's work for one request.
+
+    Attributes:
+        retriever: its name.
+        plan: the question and where to look, with filters, tenant and date that every retriever must keep to.
+        options: of this retriever, from the configuration.
+        store_versions: version of each table that was read, by store id; :meth:`view` notes them.
+    """
+
+    retriever: str
+    plan: RetrievalPlan
+    options: Mapping[str, Any] = field(default_factory=dict)
+    store_versions: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def archives(self) -> list[Archive]:
+        """The archives that are asked. Raises ``ArchiveNotFound`` when one is gone."""
+        return [archives.get_archive(archive_id) for archive_id in self.plan.archives]
+
+    @cached_property
+    def stores(self) -> list[Store]:
+        """The stores of the archives, in the archives' order."""
+        return [archives.get_store(archive) for archive in self.archives]
+
+    def view(self, store: Store) -> View:
+        """The chunks of a store that the request may see: its filters, tenant, date and related entries are applied.
+
+        Needs the vector layer.
+
+        Raises:
+            AsOfUnavailable: the version of the store that the request is about is gone.
+        """
+        from omnilake.retrieval.views import open_view
+
+        view = open_view(store, self.plan, keeps_all=not self._latest_only[store.archive_id])
+        self.store_versions[store.store_id] = view.version
+        return view
+
+    @cached_property
+    def _latest_only(self) -> dict[str, bool]:
+        return {archive.archive_id: archive.retain_latest_originals_only for archive in self.archives}
+
+    def vector(self, store: Store) -> list[float]:
+        """The question's vector in a store's space."""
+        return self.plan.vectors[store.space.space_id]
+
+    def keep_material(
+        self,
+        text: str,
+        *,
+        title: str,
+        source: str,
+        source_type: str,
+        media_type: str = "text/plain",
+        spans: Sequence[tuple[int, int]] | None = None,
+    ) -> list[Chunk]:
+        """Keep a text that the retriever made or fetched, so that quotes can point into it and be checked.
+
+        The same text is the same entry version, so a repeated retrieval changes nothing.
+
+        Args:
+            text: as it is quoted.
+            title: for citations.
+            source: where it comes from, for citations: an address, or what a table was computed from.
+            source_type: "website", "rows", …
+            media_type: of the text.
+            spans: offsets [start, end) of its chunks; one chunk when None.
+        """
+        identity = "\0".join((self.retriever, source))
+        entry_id = MATERIAL_PREFIX + hashlib.sha256(identity.encode()).hexdigest()[:22]
+        version = hashlib.sha256(text.encode()).hexdigest()[:16]
+        key = layout.answer_material(self.plan.job_id, entry_id, version)
+        aws.lake().write(key, text.encode(), "text/plain; charset=utf-8")
+        return [
+            Chunk(
+                chunk_id=f"{entry_id}-{version}-{start}-{end}",
+                entry_id=entry_id,
+                version=version,
+                ordinal=ordinal,
+                start=start,
+                end=end,
+                tokens=tokens.count(text[start:end]),
+                text=text[start:end],
+                title=title,
+                source=source,
+                media_type=media_type,
+                source_type=source_type,
+            )
+            for ordinal, (start, end) in enumerate([(0, len(text))] if spans is None else spans)
+        ]
+
+
+Find = Callable[[Lookup], Found]
+"""What a retriever is. It may raise any error of ``omnilake.errors``; the answer's coverage names it."""
 
 
 class RetrieveEvent(BaseModel):
@@ -53,40 +160,38 @@ class RetrieveResult(BaseModel):
     count: int
 
 
-def retrieve(job_id: str, retriever: str) -> RetrieveResult:
-    """Run one retriever for a request; its ``RetrieverResult`` goes to ``evidence/<retriever>`` of the answer.
+def retriever(name: str, find: Find) -> Handler:
+    """The Lambda handler of a retriever.
+
+    Args:
+        name: lower-case letters, digits and underscores; by it requests, routes and coverage know the retriever.
+        find: what it does.
+    """
+
+    @state_handler(RetrieveEvent, state=f"Retrieve {name.replace('_', ' ').title()}")
+    def handler(event: RetrieveEvent) -> RetrieveResult:
+        return retrieve(event.job_id, name, find)
+
+    return handler
+
+
+def retrieve(job_id: str, name: str, find: Find) -> RetrieveResult:
+    """Run a retriever for a request; its ``RetrieverResult`` goes to ``evidence/<name>`` of the answer.
 
     Raises:
-        ArchiveNotFound: the archive is gone.
-        StageFailed: there is no retriever of that name.
+        OmniLakeError: what the retriever raises.
     """
-    find = _RETRIEVERS.get(retriever)
-    if find is None:
-        raise StageFailed(f"No retriever is called {retriever}.", action=f"This version has: {', '.join(_RETRIEVERS)}.")
-    plan = aws.lake().read_model(layout.answer_part(job_id, "plan"), RetrievalPlan)
-    evidence = [
-        each
-        for archive_id in plan.archives
-        for each in find(archives.get_store(archives.get_archive(archive_id)), plan)
-    ]
-    result = RetrieverResult(retriever=retriever, evidence=evidence)
-    aws.lake().write_model(layout.answer_part(job_id, f"evidence/{retriever}"), result)
-    return RetrieveResult(retriever=retriever, count=len(evidence))
-
-
-def _by_vector(store: Store, plan: RetrievalPlan) -> list[Evidence]:
-    from omnilake.stores.search import search_vector
-
-    return search_vector(store, plan.vectors[store.space.space_id], plan.limit, plan.question)
-
-
-def _by_full_text(store: Store, plan: RetrievalPlan) -> list[Evidence]:
-    from omnilake.stores.search import search_full_text
-
-    return search_full_text(store, plan.question, plan.limit, plan.vectors[store.space.space_id])
-
-
-_RETRIEVERS: dict[str, Callable[[Store, RetrievalPlan], list[Evidence]]] = {
-    VECTOR: _by_vector,
-    FULL_TEXT: _by_full_text,
-}
+    lake = aws.lake()
+    plan = lake.read_model(layout.answer_part(job_id, "plan"), RetrievalPlan)
+    configuration = lake.read_model(layout.answer_part(job_id, "configuration"), AnsweringConfiguration)
+    lookup = Lookup(name, plan, configuration.retrievers.get(name, RetrieverConfig()).options)
+    found = find(lookup)
+    result = RetrieverResult(
+        retriever=name,
+        evidence=found.evidence,
+        matched=found.matched,
+        left_out=found.left_out,
+        store_versions=lookup.store_versions,
+    )
+    lake.write_model(layout.answer_part(job_id, f"evidence/{name}"), result)
+    return RetrieveResult(retriever=name, count=len(found.evidence))

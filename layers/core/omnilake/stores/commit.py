@@ -21,7 +21,7 @@ from lancedb.table import Table
 
 from omnilake.errors import IncompleteIndexing, TransientError
 from omnilake.models import Store
-from omnilake.stores.table import INDEXED_TEXT_INDEX, KEY, open_store, quoted
+from omnilake.stores.table import INDEXED_TEXT_INDEX, KEY, add_missing_columns, open_store, quoted
 
 COMMIT_ATTEMPTS = 6
 """Tries of one write that meets another's commit, before the messages go back to the queue."""
@@ -94,6 +94,7 @@ def commit(store: Store, batches: Sequence[pa.Table]) -> Commit:
         TransientError: other commits kept coming in between.
     """
     table = open_store(store)
+    add_missing_columns(table)
     incoming = pa.concat_tables(batches)
     offered = _keys(incoming)
     entry_ids = sorted({key.entry_id for key in offered})

@@ -12,6 +12,7 @@ from lancedb.index import FTS
 from lancedb.table import Table
 
 from omnilake.embedding.passages import indexed_text
+from omnilake.errors import AsOfUnavailable
 from omnilake.models import Chunk, Store
 
 if TYPE_CHECKING:
@@ -57,6 +58,12 @@ _CHUNK_FIELDS = [
     pa.field("speaker", pa.string()),
     pa.field("parent_start", pa.int64()),
     pa.field("parent_end", pa.int64()),
+    # Nullable from here on: stores that were made before these columns get them empty.
+    pa.field("media_type", pa.string()),
+    pa.field("source_type", pa.string()),
+    pa.field("received_at", pa.string()),
+    pa.field("effective_on", pa.string()),
+    pa.field("labels", pa.list_(pa.string())),
 ]
 CHUNK_COLUMNS = [field.name for field in _CHUNK_FIELDS]
 """The fields of a ``Chunk``, by their names."""
@@ -99,11 +106,23 @@ def create_store(store: Store) -> None:
         table = database.open_table(store.store_id)
     except ValueError:  # LanceDB's way to say that there is no such table
         table = database.create_table(store.store_id, schema=schema(store.space.dimensions))
+    add_missing_columns(table)
     if not any(index.name == INDEXED_TEXT_INDEX for index in table.list_indices()):
         table.create_index(INDEXED_TEXT, config=FULL_TEXT, name=INDEXED_TEXT_INDEX)
     if not (table.schema.field(KEY).metadata or {}).get(_KEY_MARK):
         # Without a declared key, upserts that overlap can both insert; the column is non-null for the same reason.
         table.set_unenforced_primary_key(KEY)
+
+
+def add_missing_columns(table: Table) -> None:
+    """Give a table that an earlier version of the product made the columns that have come since, empty.
+
+    Only whoever creates a store or commits to it does so.
+    """
+    known = set(table.schema.names)
+    missing = [field for field in _CHUNK_FIELDS if field.name not in known]
+    if missing:
+        table.add_columns(pa.schema(missing))
 
 
 def drop_store(store: Store) -> None:
@@ -116,6 +135,20 @@ def open_store(store: Store) -> Table:
     """Handle of a store's table at its latest version; kept open for the life of the process."""
     table = _handle(store.uri, store.store_id)
     table.checkout_latest()
+    return table
+
+
+def open_store_at(store: Store, version: int) -> Table:
+    """A store's table as it was at one of its versions; a handle of its own.
+
+    Raises:
+        AsOfUnavailable: there never was such a version, or it was cleaned up (``commit.VERSION_KEPT_FOR``).
+    """
+    table = _database(store.uri).open_table(store.store_id)
+    try:
+        table.checkout(version)
+    except (ValueError, RuntimeError) as error:  # LanceDB's ways to say that a version is not there
+        raise AsOfUnavailable(f"The store of the archive {store.archive_id} has no version {version}.") from error
     return table
 
 
