@@ -11,10 +11,11 @@ from unit.insights.any_document import SCHEMA, TEXT, document, read, rows
 from unit.insights.injections import ATTACKS
 
 from omnilake.generation.sentences import fold
+from omnilake.generation.words import tidy
 from omnilake.insights.deterministic import DeterministicProvider
 from omnilake.insights.phrases import fitting, key_phrases, language_of
 from omnilake.insights.provider import Wanted
-from omnilake.insights.schema import Extraction, tidy, validated
+from omnilake.insights.schema import Extraction, validated
 from omnilake.models import ExtractedDocument, Processor, Segment, SegmentKind
 
 

@@ -34,6 +34,7 @@ class ModelConfig(Model):
     concurrency: int = Field(default=10, ge=1, le=1_000)  # calls at a time that its quota allows
     first_token_s: float = Field(default=0.5, ge=0)  # seconds before an answer begins, for the reckoning
     output_tokens_per_s: float = Field(default=60.0, gt=0)
+    timeout_s: float = Field(default=60.0, gt=0, le=120)  # longest silence before a call counts as lost
     cheaper: str = ""  # name of the model that takes its place when the budget does not hold it
 
 

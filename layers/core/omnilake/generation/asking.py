@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from omnilake.configuration import ModelConfig
 from omnilake.errors import GenerationRejected
+from omnilake.generation.provider import Usage
 from omnilake.generation.wires.wire import Misfit, Prompt, Reply, Shape, Wire
 
 T = TypeVar("T")
@@ -36,6 +38,44 @@ def ask(wire: Wire, told: Prompt, shape: Shape, check: Callable[[object], T]) ->
         return _checked(second, check), [first, second]
     except Misfit as again:
         raise GenerationRejected(f"The answer of {wire.model} does not fit: {'; '.join(again.places)}.") from None
+
+
+class AskedModel:
+    """A model of the configuration, with its prices.
+
+    Args:
+        wire: how it is called.
+        configured: what the configuration says of it.
+    """
+
+    def __init__(self, wire: Wire, configured: ModelConfig) -> None:
+        self._wire = wire
+        self._configured = configured
+
+    @property
+    def name(self) -> str:
+        """Name of its provider."""
+        return self._wire.name
+
+    @property
+    def model(self) -> str:
+        """Its id."""
+        return self._wire.model
+
+    @property
+    def output_tokens(self) -> int:
+        """Most that it may write."""
+        return self._configured.output_tokens
+
+    def ask(self, told: Prompt, shape: Shape, check: Callable[[object], T]) -> tuple[T, Usage]:
+        """See :func:`ask`; and what it took, without what was replayed."""
+        value, replies = ask(self._wire, told, shape, check)
+        return value, self._usage([reply for reply in replies if reply.paid])
+
+    def _usage(self, replies: Sequence[Reply]) -> Usage:
+        given, taken = sum(each.input_tokens for each in replies), sum(each.output_tokens for each in replies)
+        cost = (given * self._configured.input_usd + taken * self._configured.output_usd) / 1_000_000
+        return Usage(calls=len(replies), input_tokens=given, output_tokens=taken, cost_usd=round(cost, 8))
 
 
 def _checked(reply: Reply, check: Callable[[object], T]) -> T:

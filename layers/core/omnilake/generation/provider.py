@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import Field
 
 from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step
-from omnilake.errors import InvalidRequest, StageFailed
+from omnilake.errors import InvalidConfiguration, InvalidRequest, StageFailed
 from omnilake.models import AnswerStyle, Claim, Evidence, InformationRequest, LedgerLine, Model, ProviderChoices
+
+if TYPE_CHECKING:
+    from omnilake.generation.asking import AskedModel
+    from omnilake.generation.recording import Calls
+    from omnilake.generation.wires import Wire
+
+EXTRACTIVE = "extractive"
+"""Name of the provider that calls no model."""
 
 
 class Usage(Model):
@@ -96,19 +104,31 @@ def model_name(step: Step, configuration: AnsweringConfiguration, choices: Provi
     return chosen
 
 
-def provider_for(name: str, configuration: AnsweringConfiguration, step: Step) -> GenerationProvider:
+def provider_for(
+    name: str, configuration: AnsweringConfiguration, step: Step, calls: Calls | None = None
+) -> GenerationProvider:
     """The provider of a configured model, for a step (which decides its prompt).
+
+    Args:
+        name: of the model in the configuration.
+        configuration: in force for the request.
+        step: map or compose.
+        calls: where calls to models are recorded, or replayed from; None: nowhere.
 
     Raises:
         StageFailed: the configuration has no model of that name.
+        InvalidConfiguration: the step's template does not fit.
     """
-    model = configuration.models.get(name)
-    if model is None:
-        raise StageFailed(f"The configuration has no model {name!r}.")
-    return _PROVIDERS[model.provider](model, configuration, step)
+    if _model(name, configuration).provider == EXTRACTIVE:
+        return extractive()
+    from omnilake.generation import prompts
+    from omnilake.generation.generative import GenerativeProvider
+
+    return GenerativeProvider(asked_model(name, configuration, calls), prompts.template(step, configuration))
 
 
-def _extractive(model: ModelConfig, configuration: AnsweringConfiguration, step: Step) -> GenerationProvider:
+def extractive() -> GenerationProvider:
+    """The provider that calls no model: also what steps degrade to."""
     # Late, because it needs the models layer: a function that only asks for names does not carry it.
     from omnilake import embedding
     from omnilake.generation.extractive import ExtractiveProvider
@@ -116,6 +136,40 @@ def _extractive(model: ModelConfig, configuration: AnsweringConfiguration, step:
     return ExtractiveProvider(embedding.provider_for(embedding.default_space()))
 
 
-_PROVIDERS: dict[str, Callable[[ModelConfig, AnsweringConfiguration, Step], GenerationProvider]] = {
-    "extractive": _extractive
-}
+def asked_model(name: str, configuration: AnsweringConfiguration, calls: Calls | None = None) -> AskedModel:
+    """A configured model to put questions to whose answers have a shape of their own (routes, verdicts).
+
+    Raises:
+        StageFailed: the configuration has no model of that name.
+        InvalidConfiguration: it is the extractive one, which answers no questions.
+    """
+    from omnilake.generation.asking import AskedModel
+    from omnilake.generation.recording import RecordedWire
+
+    model = _model(name, configuration)
+    if model.provider == EXTRACTIVE:
+        raise InvalidConfiguration(f"The model {name!r} only selects sentences; the step needs one that is asked.")
+    wire = _WIRES[model.provider](model)
+    return AskedModel(RecordedWire(wire, calls) if calls else wire, model)
+
+
+def _model(name: str, configuration: AnsweringConfiguration) -> ModelConfig:
+    model = configuration.models.get(name)
+    if model is None:
+        raise StageFailed(f"The configuration has no model {name!r}.")
+    return model
+
+
+def _bedrock(model: ModelConfig) -> Wire:
+    from omnilake.generation.wires.bedrock import Converse
+
+    return Converse(model.model, model.timeout_s)
+
+
+def _openai(model: ModelConfig) -> Wire:
+    from omnilake.generation.wires.openai import ENDPOINT, ChatCompletions
+
+    return ChatCompletions(model.endpoint or ENDPOINT, model.model, model.timeout_s)
+
+
+_WIRES: dict[str, Callable[[ModelConfig], Wire]] = {"bedrock": _bedrock, "openai": _openai}

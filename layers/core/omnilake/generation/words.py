@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -19,6 +20,16 @@ _STOP = frozenset(
     those to up us was we were what when where which while who whom whose why will with would you your
     """.split()  # noqa: SIM905 - a list of words reads better as words
 )
+
+
+def tidy(text: str) -> str:
+    """Text on one line: runs of white space as one space, without control and format characters."""
+    visible = "".join(
+        " " if character.isspace() else character
+        for character in text
+        if character.isspace() or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
+    )
+    return " ".join(visible.split())
 
 
 def terms(text: str) -> list[str]:

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 from omnilake.generation import Usage
 from omnilake.generation.sentences import Unit, UnitKind, claimable, fold, split
+from omnilake.generation.words import tidy
 from omnilake.insights import dates, entities, fields, phrases
 from omnilake.insights.excerpt import GAP, Excerpt, centrality
 from omnilake.insights.provider import Wanted
-from omnilake.insights.schema import MAX_DATES, MAX_ENTITIES, MAX_TAGS, Extraction, distinct, tidy
+from omnilake.insights.schema import MAX_DATES, MAX_ENTITIES, MAX_TAGS, Extraction, distinct
 from omnilake.models import ExtractedDocument, Processor, Segment, SegmentKind
 
 METHOD = "deterministic-1"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from omnilake.generation.words import tidy
 from omnilake.insights.phrases import capitalised
-from omnilake.insights.schema import tidy
 from omnilake.models import Entity, ExtractedDocument
 
 _PATTERNS = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omnilake.errors import InvalidArchive
 from omnilake.generation.wires.wire import Misfit
+from omnilake.generation.words import tidy
 from omnilake.models import Entity, PartialDate, Tag
 
 if TYPE_CHECKING:
@@ -265,16 +265,6 @@ def _validator_class() -> Any:
 
 def _path(parts: Any) -> str:
     return ".".join(str(part) for part in parts)[:200] or "the answer"
-
-
-def tidy(text: str) -> str:
-    """Text on one line: runs of white space as one space, without control and format characters."""
-    visible = "".join(
-        " " if character.isspace() else character
-        for character in text
-        if character.isspace() or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
-    )
-    return " ".join(visible.split())
 
 
 def distinct(tags: Sequence[str]) -> list[str]:

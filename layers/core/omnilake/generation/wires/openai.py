@@ -16,6 +16,9 @@ from omnilake.generation.wires.wire import Misfit, Prompt, Reply, Shape, parse
 from omnilake.provider_http import INPUT_REFUSED, is_safe, malformed, post_json
 
 SERVICE = "The OpenAI-compatible endpoint"
+ENDPOINT = "https://api.openai.com/v1"
+"""Base address where a configuration names none."""
+
 TIMEOUT_S = 120.0
 """Longest silence: nothing comes before the whole answer is written."""
 
