@@ -154,6 +154,11 @@ def answer_material(job_id: str, entry_id: str, version: str) -> str:
     return f"answers/{job_id}/material/{entry_id}/{version}.txt"
 
 
+def answer_materials(job_id: str) -> str:
+    """Prefix of the texts that were made or fetched for one answer."""
+    return f"answers/{job_id}/material/"
+
+
 def model_call(job_id: str, address: str) -> str:
     """What a model answered to one call of a request (JSON), by the address of what it was told."""
     return f"answers/{job_id}/calls/{address}.json"

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from any_answered import answer, citation
 
 from omnilake import aws, entries, jobs, layout
 from omnilake.answering.comparison import content_hash
@@ -28,7 +29,6 @@ from omnilake.ingest.collections import CollectionRequest, plan_collection
 from omnilake.models import Answer, Archive, BatchManifest, Claim, Coverage, JobKind, Quote
 from omnilake.settings import settings
 from tests.unit.answering.any_answer import ARN, JOB, any_evidence, any_request
-from tests.unit.answering.test_comparison import answer, citation
 
 TEXTS = ["A lease lasts ninety seconds.", "It is renewed twice."]
 

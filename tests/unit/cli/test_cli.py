@@ -15,6 +15,7 @@ from any_ingest import any_space
 from click.testing import CliRunner, Result
 
 from omnilake import cli, jobs
+from omnilake.answering.comparison import AnswerDiff, compare, content_hash
 from omnilake.cli.upload import files_below
 from omnilake.client.deployment import Upload
 from omnilake.errors import ArchiveNotFound, OmniLakeError
@@ -23,15 +24,21 @@ from omnilake.models import (
     AnswerClaim,
     AnswerStatus,
     Archive,
+    Budget,
     ChunkingConfig,
     Citation,
     Coverage,
+    Degradation,
     ErrorRecord,
+    Filter,
+    FilterOperator,
+    InformationRequest,
     Job,
     JobKind,
     JobStatus,
     LedgerLine,
     NearestEvidence,
+    WrittenBack,
 )
 
 MOMENT = "2026-01-01T00:00:00.000Z"
@@ -111,15 +118,35 @@ class FakeDeployment:
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
         self.job_given = any_job()
         self.answer_given = any_answer(AnswerStatus.ANSWERED)
+        self.earlier = self.answer_given
         self.refusal: OmniLakeError | None = None
 
-    def submit(self, archive_id: str, question: str, **options: Any) -> str:
+    def submit(self, archives: list[str], question: str, *, idempotency_key: str | None = None, **options: Any) -> str:
         if self.refusal:
             raise self.refusal
-        self.asked.append((archive_id, question, options))
+        key = {"key": idempotency_key} if idempotency_key else {}
+        self.asked.append((" ".join(archives), question, options | key))
         return self.job_given.job_id
 
-    def wait(self, job_id: str, on_change: Callable[[Job], None] = lambda _: None) -> Job:
+    def replay(self, job_id: str) -> str:
+        self.asked.append(("replay", job_id, {}))
+        return self.job_given.job_id
+
+    def fork(self, job_id: str, **changes: Any) -> str:
+        self.asked.append(("fork", job_id, changes))
+        return self.job_given.job_id
+
+    def answer_of(self, job_id: str) -> Answer:
+        return self.earlier
+
+    def compare(self, first: str, second: str) -> AnswerDiff:
+        return compare(self.earlier, self.answer_given)
+
+    def prompt(self, answer: Answer) -> dict[str, Any]:
+        return {"system": "Answer.", "user": "How long?"}
+
+    def wait(self, job_id: str, on_change: Callable[[Job], None], *, every_change: bool) -> Job:
+        assert every_change
         assert job_id == self.job_given.job_id
         on_change(self.job_given)
         return self.job_given
@@ -194,13 +221,123 @@ class TestAsk:
         result = run("ask", "docs", "How long?", "--json")
         assert result.exit_code == 0
         assert Answer.model_validate_json(result.output) == deployment.answer_given
-        assert deployment.asked == [("docs", "How long?", {"goal": "", "evidence_limit": 24, "max_claims": 6})]
+        assert deployment.asked == [("docs", "How long?", {})]
 
     def test_options_are_handed_on(self, deployment: FakeDeployment) -> None:
         assert run("ask", "docs", "Why?", "--goal", "g", "--evidence", "5", "--claims", "2", "--json").exit_code == 0
         assert deployment.asked[0][2] == {"goal": "g", "evidence_limit": 5, "max_claims": 2}
 
-    @pytest.mark.parametrize("options", [["--evidence", "0"], ["--evidence", "1001"], ["--claims", "51"], ["--other"]])
+    @pytest.mark.parametrize(
+        ("options", "asked"),
+        [
+            (["--mode", "inclusive", "--tag", "tide", "--tag", "sea"], {"mode": "INCLUSIVE", "tags": ["tide", "sea"]}),
+            (["--related", "answer-1"], {"mode": "RELATED", "related_to": "answer-1"}),
+            (["--business", "b1", "--region", "eu"], {"tenant": {"business_id": "b1", "region": "eu"}}),
+            (["--model", "map=small", "--model", "judge=j"], {"providers": {"map": "small", "judge": "j"}}),
+            (["--max-cost", "0", "--max-tokens", "9000"], {"max_cost": 0, "max_tokens": 9000}),
+            (["--as-of", "2026-01-01", "--style", "steps"], {"as_of": "2026-01-01", "style": "steps"}),
+            (
+                ["--retriever", "recent", "--to", "answers"],
+                {"retrievers": ["recent"], "destination_archive": "answers"},
+            ),
+            (["--key", "k"], {"key": "k"}),
+            (["--prompt-only"], {"deliver": "prompt"}),
+            (["--quote"], {"deliver": "quote"}),
+        ],
+    )
+    def test_each_option_is_a_field_of_the_request(
+        self, deployment: FakeDeployment, options: list[str], asked: dict[str, Any]
+    ) -> None:
+        assert run("ask", "docs", "Why?", *options).exit_code == 0
+        assert deployment.asked == [("docs", "Why?", asked)]
+        InformationRequest.model_validate(
+            {"archives": ["docs"], "question": "Why?"} | {name: asked[name] for name in set(asked) - {"key"}}
+        )
+
+    def test_several_archives_are_asked_at_once(self, deployment: FakeDeployment) -> None:
+        assert run("ask", "docs", "Why?", "--also", "mails", "--also", "notes").exit_code == 0
+        assert deployment.asked[0][0] == "docs mails notes"
+
+    @pytest.mark.parametrize(
+        ("told", "field", "operator", "value"),
+        [
+            ("title=Tides", "title", "eq", "Tides"),
+            ("received_at:ge=2026-01-01", "received_at", "ge", "2026-01-01"),
+            ("metadata.year=2026", "metadata.year", "eq", "2026"),
+            ("metadata.a:b:ne=c", "metadata.a", "", ""),
+            ("page:in=1, 2", "page", "in", [1, 2]),
+            ("tag:in=a,b", "tag", "in", ["a", "b"]),
+            ("time:lt=7.5", "time", "lt", 7.5),
+            ("column.price:gt=12", "column.price", "gt", 12),
+            ("column.name=12 a", "column.name", "eq", "12 a"),
+            ("source:prefix=s3://x/?a=b", "source", "prefix", "s3://x/?a=b"),
+        ],
+    )
+    def test_a_filter_is_field_operator_and_value(
+        self, deployment: FakeDeployment, told: str, field: str, operator: str, value: Any
+    ) -> None:
+        result = run("ask", "docs", "Why?", "--filter", told)
+        if not operator:
+            assert result.exit_code == 2
+            return
+        assert deployment.asked[0][2] == {
+            "filters": [Filter(field=field, operator=FilterOperator(operator), value=value)]
+        }
+
+    def test_a_prompt_is_printed_as_it_is(self, deployment: FakeDeployment) -> None:
+        deployment.answer_given = any_answer(AnswerStatus.PROMPT)
+        result = run("ask", "docs", "Why?", "--prompt-only")
+        assert result.exit_code == 0
+        assert json.loads(result.output) == {"system": "Answer.", "user": "How long?"}
+
+    def test_a_quote_says_what_the_answer_would_take(self, deployment: FakeDeployment) -> None:
+        budget = Budget(
+            calls=12, input_tokens=90_000, output_tokens=4_000, cost_usd=0.25, seconds=8.4, chunks=900, groups=11
+        )
+        deployment.answer_given = any_answer(AnswerStatus.QUOTED).model_copy(update={"budget": budget})
+        result = run("ask", "docs", "Why?", "--quote")
+        assert result.exit_code == 0
+        told = "12 calls, 90,000 tokens in, 4,000 out, $0.2500, about 8 s; 900 chunks in 11 groups"
+        assert told in result.output
+
+    def test_a_person_sees_what_was_done_worse_and_where_it_was_written_to(self, deployment: FakeDeployment) -> None:
+        answer = deployment.answer_given
+        degraded = [Degradation(step="map", to="small", reason="budget")]
+        claims = [claim.model_copy(update={"conflict": "length"}) for claim in answer.claims * 2]
+        deployment.answer_given = answer.model_copy(
+            update={
+                "claims": claims,
+                "coverage": answer.coverage.model_copy(update={"degraded": degraded, "groups_remembered": 3}),
+                "written_back": WrittenBack(archive_id="answers", entry_id="e9", job_id="collect-1"),
+                "citations": [answer.citations[0].model_copy(update={"url": "s3://landing/a.pdf#page=4"})],
+            }
+        )
+        shown = run("ask", "docs", "Why?").output
+        for told in (
+            "The sources contradict one another: length",
+            "degraded: map → small (budget)",
+            "(3 remembered)",
+            "written to answers: entry e9, job collect-1",
+            "s3://landing/a.pdf#page=4",
+        ):
+            assert told in shown
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ["--evidence", "0"],
+            ["--evidence", "10001"],
+            ["--claims", "51"],
+            ["--other"],
+            ["--filter", "title"],
+            ["--filter", "=a"],
+            ["--filter", "page:above=3"],
+            ["--model", "map"],
+            ["--model", "dream=large"],
+            ["--max-cost", "-1"],
+            ["--prompt-only", "--quote"],
+        ],
+    )
     def test_wrong_options_are_wrong_usage(self, deployment: FakeDeployment, options: list[str]) -> None:
         assert run("ask", "docs", "Why?", *options).exit_code == 2
         assert deployment.asked == []
@@ -260,6 +397,45 @@ class TestAsk:
         except SystemExit as end:
             ended = end.code
         assert ended == code
+
+
+class TestReplay:
+    @pytest.fixture(autouse=True)
+    def _deployment(self, deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(importlib.import_module("omnilake.cli.replay"), "Deployment", lambda _: deployment)
+        said = any_answer(AnswerStatus.ANSWERED)
+        deployment.earlier = deployment.answer_given = said.model_copy(update={"content_hash": content_hash(said)})
+
+    def test_the_same_answer_is_identical(self, deployment: FakeDeployment) -> None:
+        result = run("replay", "answer-1")
+        assert result.exit_code == 0
+        assert f"identical to answer-1: sha256 {deployment.earlier.content_hash}" in result.output
+        assert deployment.asked == [("replay", "answer-1", {})]
+
+    def test_another_answer_is_told_and_exits_with_1(self, deployment: FakeDeployment) -> None:
+        deployment.answer_given = deployment.earlier.model_copy(update={"content_hash": "0" * 64})
+        result = run("replay", "answer-1")
+        assert result.exit_code == 1
+        assert f"differs from answer-1: sha256 {'0' * 64}, was {deployment.earlier.content_hash}" in result.output
+
+    def test_with_a_model_or_a_date_it_forks_and_shows_the_difference(self, deployment: FakeDeployment) -> None:
+        deployment.answer_given = any_answer(AnswerStatus.ABSTAINED)
+        result = run("replay", "answer-1", "--model", "compose=large", "--as-of", "2026-01-01")
+        assert result.exit_code == 0
+        assert deployment.asked == [("fork", "answer-1", {"providers": {"compose": "large"}, "as_of": "2026-01-01"})]
+        assert "- It lasts ninety seconds." in result.output
+        assert "status: ANSWERED → ABSTAINED" in result.output
+
+    def test_a_replay_that_fails_says_why(self, deployment: FakeDeployment) -> None:
+        deployment.job_given = FAILED
+        assert run("replay", "answer-1").exit_code == 1
+
+    def test_two_answers_are_compared(self, deployment: FakeDeployment) -> None:
+        shown = run("diff", "answer-1", "answer-2")
+        assert shown.exit_code == 0
+        assert "0 added, 0 removed, 0 changed, 1 unchanged; they say the same, byte for byte" in shown.output
+        told = run("diff", "answer-1", "answer-2", "--json")
+        assert AnswerDiff.model_validate_json(told.output).identical
 
 
 def test_files_below_a_folder_are_named_by_their_path_and_hidden_ones_left_out(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
+from any_answered import answer, citation
 from any_deployment import any_deployment
 from any_ingest import LANDING, any_space
 
@@ -16,7 +18,20 @@ from omnilake import aws, clock, jobs, layout
 from omnilake.client import deployment as client
 from omnilake.client.deployment import Deployment, Upload
 from omnilake.errors import ArchiveExists, InvalidRequest, JobNotFound, OmniLakeError, StageFailed
-from omnilake.models import Answer, AnswerStatus, Archive, Coverage, ErrorRecord, Job, JobKind, JobStatus
+from omnilake.models import (
+    Answer,
+    AnswerStatus,
+    Archive,
+    Citation,
+    Coverage,
+    ErrorRecord,
+    Filter,
+    FilterOperator,
+    Job,
+    JobKind,
+    JobStatus,
+)
+from omnilake.settings import settings
 
 INGEST, ANSWER = JobKind.INGEST_DOCUMENT, JobKind.ANSWER_REQUEST
 START = "2026-01-01T00:00:00.000Z"
@@ -295,3 +310,91 @@ class TestInvoking:
         functions.failed, functions.result = True, result
         with pytest.raises(StageFailed, match="It broke"):
             deployment.submit("docs", "Why?")
+
+    def test_a_request_is_submitted_once_under_its_key(self, deployment: Deployment, functions: Functions) -> None:
+        functions.result = {"job_id": "answer-docs-1", "execution_arn": "any"}
+        filters = [Filter(field="page", operator=FilterOperator.GE, value=4)]
+        deployment.submit(["docs", "mails"], "Why?", idempotency_key="k", filters=filters)
+        ((_, event),) = functions.invoked
+        assert event["idempotency_key"] == "k"
+        assert event["request"]["archives"] == ["docs", "mails"]
+        assert event["request"]["filters"] == [{"field": "page", "operator": "ge", "value": 4}]
+
+    def test_a_replay_asks_the_same_of_what_was_recorded(self, deployment: Deployment, functions: Functions) -> None:
+        functions.result = {"job_id": "new", "execution_arn": "any"}
+        asked = {"archives": ["docs"], "question": "Why?", "goal": "g"}
+        _request("first", asked | {"destination_archive": "answers"})
+        _request("second", asked | {"replay_of": "first"})
+        assert deployment.replay("first") == deployment.replay("second") == "new"
+        again = {"request": asked | {"replay_of": "first"}}
+        assert functions.invoked == [("SubmitRequestFunction", again)] * 2
+
+    def test_a_fork_asks_the_same_but_for_what_changes(self, deployment: Deployment, functions: Functions) -> None:
+        functions.result = {"job_id": "new", "execution_arn": "any"}
+        asked = {"archives": ["docs"], "question": "Why?", "providers": {"map": "small"}}
+        _request("first", asked)
+        _request("second", asked | {"replay_of": "first"})
+        deployment.fork("first", providers={"compose": "large"})
+        deployment.fork("second", as_of="2026-01-01")
+        assert [event["request"] for _, event in functions.invoked] == [
+            asked | {"providers": {"map": "small", "compose": "large"}, "forked_from": "first"},
+            asked | {"as_of": "2026-01-01", "forked_from": "first"},
+        ]
+
+    def test_what_was_never_asked_can_not_be_asked_again(self, deployment: Deployment, functions: Functions) -> None:
+        for again in (deployment.replay, deployment.fork):
+            with pytest.raises(JobNotFound):
+                again("none")
+        assert functions.invoked == []
+
+
+def _request(job_id: str, request: dict[str, Any]) -> None:
+    aws.lake().write(layout.request(job_id), json.dumps(request).encode())
+
+
+def test_an_answer_is_found_by_its_job(deployment: Deployment) -> None:
+    said = answer(job_id="answer-1")
+    aws.lake().write_model(layout.answer_part("answer-1", "answer"), said)
+    jobs.create("answer-1", ANSWER, "docs")
+    with pytest.raises(JobNotFound, match="PENDING"):
+        deployment.answer_of("answer-1")
+    jobs.complete("answer-1", ANSWER, "Publish Answer")
+    assert deployment.answer_of("answer-1") == said
+    assert deployment.compare("answer-1", "answer-1").identical
+    jobs.create("ingest-1", JobKind.INGEST_DOCUMENT, "docs")
+    with pytest.raises(JobNotFound, match="ingest_document"):
+        deployment.answer_of("ingest-1")
+
+
+class TestLink:
+    def cited(self, url: str, version: str = "v2") -> Citation:
+        return citation(1, "It lasts.", version=version).model_copy(update={"url": url})
+
+    def object_of(self, link: str) -> str:
+        """``bucket/key#fragment`` of a signed address."""
+        parts = urlsplit(link)
+        assert "Signature=" in parts.query
+        return f"{unquote(parts.path).lstrip('/')}#{parts.fragment}"
+
+    def test_an_address_of_the_web_stays(self, deployment: Deployment) -> None:
+        assert deployment.link(self.cited("https://x.example/#:~:text=a")) == "https://x.example/#:~:text=a"
+
+    def test_an_upload_is_signed_where_it_lies_and_opens_at_its_page(self, deployment: Deployment) -> None:
+        landing_bucket = settings().landing_bucket
+        store = aws.client("s3")
+        key = "processed/docs/a é.pdf"
+        store.put_object(Bucket=landing_bucket, Key=key, Body=b"2", Metadata={"omnilake-version": "v2"})
+        store.put_object(Bucket=landing_bucket, Key="archived/docs/a é.pdf/v1", Body=b"1")
+        url = f"s3://{landing_bucket}/{quote(key)}#page=4"
+        assert self.object_of(deployment.link(self.cited(url))).endswith("processed/docs/a é.pdf#page=4")
+        assert self.object_of(deployment.link(self.cited(url, "v1"))).endswith("archived/docs/a é.pdf/v1#page=4")
+        assert self.object_of(deployment.link(self.cited(url, "v0"))).endswith("processed/docs/a é.pdf#page=4")
+
+    def test_a_stored_text_is_signed(self, deployment: Deployment) -> None:
+        url = f"s3://{settings().lake_bucket}/entries/e/v/text.txt#char=1,2"
+        assert self.object_of(deployment.link(self.cited(url))).endswith("entries/e/v/text.txt#char=1,2")
+
+
+def test_the_prompt_that_was_asked_for_is_read_from_the_lake(deployment: Deployment) -> None:
+    aws.lake().write("answers/a/prompt.json", b'{"system": "s"}')
+    assert deployment.prompt(answer(prompt_key="answers/a/prompt.json")) == {"system": "s"}

@@ -19,6 +19,7 @@ from omnilake.cli.demo import demo
 from omnilake.cli.entries import entries
 from omnilake.cli.jobs import jobs
 from omnilake.cli.local import local
+from omnilake.cli.replay import diff, replay
 from omnilake.cli.source import source
 from omnilake.cli.upload import upload
 from omnilake.errors import OmniLakeError
@@ -39,7 +40,7 @@ def cli(context: click.Context, stack: str, embedded: bool | None) -> None:
         os.environ.update(connect().env)
 
 
-for command in (archive, source, upload, collection, entries, ask, jobs, demo, local):
+for command in (archive, source, upload, collection, entries, ask, replay, diff, jobs, demo, local):
     cli.add_command(command)
 
 

@@ -2,114 +2,137 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
 
+from omnilake.cli.answers import ABSTAINED, answer_of, follow, tell
 from omnilake.client.deployment import Deployment
-from omnilake.models import Answer, AnswerStatus, Citation, Job, JobStatus
+from omnilake.configuration import Step
+from omnilake.models import AnswerStatus, AnswerStyle, Deliverable, Filter, FilterOperator, FilterValue, RetrievalMode
 
-ABSTAINED = 3
+_NUMBERS = ("page", "time")
+_COLUMN = "column."
+
+
+def parse_filter(told: str) -> Filter:
+    """A filter out of ``field=value`` or ``field:operator=value``; ``in`` takes values with commas between them.
+
+    Values of pages, times and columns are numbers where they look like numbers. All others are text.
+
+    Raises:
+        click.BadParameter: another form, or an operator that there is not.
+    """
+    left, equals, right = told.partition("=")
+    field, _, operator = left.partition(":")
+    if not equals or not field:
+        raise click.BadParameter(f"{told!r} is not field=value or field:operator=value.")
+    try:
+        wanted = FilterOperator(operator or "eq")
+    except ValueError:
+        raise click.BadParameter(f"There is no operator {operator!r}: {', '.join(FilterOperator)}.") from None
+    if wanted is FilterOperator.IN:
+        return Filter(field=field, operator=wanted, value=[_value(field, each.strip()) for each in right.split(",")])
+    return Filter(field=field, operator=wanted, value=_value(field, right))
+
+
+def parse_models(told: tuple[str, ...]) -> dict[str, str]:
+    """Names of models by step, out of ``step=name``.
+
+    Raises:
+        click.BadParameter: another form, or a step that there is not.
+    """
+    chosen = {}
+    for each in told:
+        step, _, name = each.partition("=")
+        if not name or step not in {*Step, "rerank"}:
+            raise click.BadParameter(f"{each!r} is not STEP=NAME with a step of: {', '.join([*Step, 'rerank'])}.")
+        chosen[step] = name
+    return chosen
+
+
+def _value(field: str, told: str) -> FilterValue:
+    if field in _NUMBERS or field.startswith(_COLUMN):
+        for number in (int, float):
+            with contextlib.suppress(ValueError):
+                return number(told)
+    return told
 
 
 @click.command()
 @click.argument("archive_id")
 @click.argument("question")
-@click.option("--goal", default="", help="What the answer is for.")
+@click.option("--goal", help="What the answer is for.")
+@click.option("--also", multiple=True, metavar="ARCHIVE", help="Ask this archive too; may be repeated.")
 @click.option(
-    "--evidence",
-    "evidence_limit",
-    type=click.IntRange(1, 1_000),
-    default=24,
-    show_default=True,
-    help="Most chunks to read.",
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="FIELD[:OP]=VALUE",
+    help=f"Only chunks of which this holds; may be repeated. OP: {', '.join(FilterOperator)}. docs/asking.md.",
 )
-@click.option("--claims", "max_claims", type=click.IntRange(1, 50), default=6, show_default=True, help="Most claims.")
+@click.option("--mode", type=click.Choice([mode.value for mode in RetrievalMode], case_sensitive=False))
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="INCLUSIVE: what has it comes first.")
+@click.option("--related", "related_to", metavar="JOB", help="Only the sources of this job's answer.")
+@click.option("--business", "business_id", metavar="ID", help="Only documents of this tenant.")
+@click.option("--region", metavar="NAME", help="Only documents of this region of the tenant.")
+@click.option("--retriever", "retrievers", multiple=True, metavar="NAME", help="In place of what would be chosen.")
+@click.option("--as-of", "as_of", metavar="WHEN", help="A date or time (ISO 8601), or the version of a store.")
+@click.option("--style", type=click.Choice([style.value for style in AnswerStyle]), help="Default: concise.")
+@click.option("--model", "models", multiple=True, metavar="STEP=NAME", help="A configured model for a step.")
+@click.option("--max-cost", type=click.FloatRange(0), metavar="USD", help="Most that models may cost.")
+@click.option("--max-tokens", type=click.IntRange(0), metavar="N", help="Most tokens that models read and write.")
+@click.option("--evidence", "evidence_limit", type=click.IntRange(1, 10_000), help="Most chunks to read. Default: 24.")
+@click.option("--claims", "max_claims", type=click.IntRange(1, 50), help="Most claims. Default: 6.")
+@click.option("--prompt-only", is_flag=True, help="Only the assembled prompt, for a model of your own.")
+@click.option("--quote", is_flag=True, help="Only what the answer would take: tokens, calls, money, time.")
+@click.option("--to", "destination_archive", metavar="ARCHIVE", help="The answer becomes an entry of this archive.")
+@click.option("--key", "idempotency_key", metavar="KEY", help="The same request under the same key is asked once.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @click.pass_obj
 def ask(
-    stack: str, archive_id: str, question: str, goal: str, evidence_limit: int, max_claims: int, as_json: bool
+    stack: str,
+    /,
+    archive_id: str,
+    question: str,
+    also: tuple[str, ...],
+    filters: tuple[str, ...],
+    mode: str | None,
+    related_to: str | None,
+    models: tuple[str, ...],
+    prompt_only: bool,
+    quote: bool,
+    idempotency_key: str | None,
+    as_json: bool,
+    business_id: str | None,
+    region: str | None,
+    **told: Any,
 ) -> None:
     """Ask an archive a question."""
+    if prompt_only and quote:
+        raise click.UsageError("--prompt-only and --quote exclude one another.")
+    if related_to:
+        mode = mode or RetrievalMode.RELATED
+    deliver = Deliverable.PROMPT if prompt_only else Deliverable.QUOTE if quote else None
+    tenant = {"business_id": business_id, "region": region}
+    options = told | {
+        "mode": mode and mode.upper(),
+        "related_to": related_to,
+        "filters": [parse_filter(each) for each in filters],
+        "tenant": {name: value for name, value in tenant.items() if value},
+        "providers": parse_models(models),
+        "deliver": deliver,
+    }
+    given = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in options.items()
+        if value is not None and value not in ((), [], {})
+    }
     deployment = Deployment(stack)
-    options = {"goal": goal, "evidence_limit": evidence_limit, "max_claims": max_claims}
-    console = Console()
-    if as_json:
-        job = deployment.wait(deployment.submit(archive_id, question, **options))
-        if job.status is JobStatus.FAILED:
-            click.echo(job.model_dump_json(indent=2))
-            raise click.exceptions.Exit(1)
-        answer = deployment.answer(job)
-        click.echo(answer.model_dump_json(indent=2))
-    else:
-        found = put(deployment, console, archive_id, question, **options)
-        if found is None:
-            raise click.exceptions.Exit(1)
-        answer = found
+    archives = [archive_id, *also]
+    job = follow(deployment, deployment.submit(archives, question, idempotency_key=idempotency_key, **given))
+    answer = answer_of(deployment, job, as_json=as_json)
+    tell(deployment, job, answer, as_json=as_json)
     if answer.status is AnswerStatus.ABSTAINED:
         raise click.exceptions.Exit(ABSTAINED)
-
-
-def put(deployment: Deployment, console: Console, archive_id: str, question: str, **options: object) -> Answer | None:
-    """Ask, show progress and the answer; None when the job failed (its error is shown)."""
-    started = time.monotonic()
-    with console.status("Submit") as status:
-        job_id = deployment.submit(archive_id, question, **options)
-        job = deployment.wait(job_id, lambda job: status.update(_progress(job)))
-    seconds = time.monotonic() - started
-    if job.status is JobStatus.FAILED and job.error is not None:
-        console.print(f"[red]Failed[/] {escape(f'{job.error.code}: {job.error.message} {job.error.action}')}")
-        console.print(f"[dim]job {job_id}[/]")
-        return None
-    answer = deployment.answer(job)
-    show(console, answer, seconds)
-    return answer
-
-
-def show(console: Console, answer: Answer, seconds: float) -> None:
-    """An answer for people: claims with [n], citations, coverage, usage, time, job."""
-    if answer.status is AnswerStatus.ABSTAINED:
-        console.print("[yellow]No answer:[/] the archive does not hold one.")
-        for reason in answer.reasons:
-            console.print(f"  {reason}", markup=False)
-        if answer.nearest:
-            console.print("[dim]Nearest evidence:[/]")
-        for near in answer.nearest:
-            similarity = "" if near.similarity is None else f"{near.similarity:.2f}  "
-            console.print(f"  {similarity}{near.source} {near.section}", style="dim", markup=False, soft_wrap=True)
-    for claim in answer.claims:
-        marks = "".join(f"[{number}]" for number in claim.citations)
-        console.print(f"• {claim.text} {marks}", markup=False)
-    for citation in answer.citations:
-        console.print(f"  \\[{citation.number}] [dim]{escape(_place(citation))}[/]", soft_wrap=True)
-    coverage = answer.coverage
-    tokens_in = sum(line.input_tokens for line in answer.ledger)
-    tokens_out = sum(line.output_tokens for line in answer.ledger)
-    retrievers = ", ".join(f"{name} {outcome}" for name, outcome in coverage.retrievers.items())
-    dropped = ", ".join(f"{count} {reason}" for reason, count in coverage.chunks_dropped.items()) or "none"
-    console.print(
-        f"[dim]coverage: {coverage.chunks_matched} chunks matched, {coverage.chunks_read} read, "
-        f"dropped: {escape(dropped)}; retrievers: {escape(retrievers)}; groups: {coverage.groups}\n"
-        f"usage: {tokens_in} tokens in, {tokens_out} out, ${answer.cost_usd:.4f}; time: {seconds:.2f} s\n"
-        f"job: {answer.job_id}[/]",
-        soft_wrap=True,
-    )
-
-
-def _place(citation: Citation) -> str:
-    where = [citation.source]
-    if citation.page is not None:
-        where.append(f"page {citation.page}")
-    if citation.time_s is not None:
-        where.append(f"at {int(citation.time_s) // 60}:{int(citation.time_s) % 60:02d}")
-    if citation.section:
-        where.append(citation.section)
-    where.append(f"characters {citation.start}-{citation.end}")
-    return ", ".join(where)
-
-
-def _progress(job: Job) -> str:
-    counts = ", ".join(f"{name} {count}" for name, count in sorted(job.progress.items()))
-    return f"{job.state or job.status.value}{f' ({counts})' if counts else ''}"

@@ -22,7 +22,7 @@ UNANSWERABLE = "Which grape varieties grow best on volcanic soil?"
 @click.command()
 def demo() -> None:
     """Start the embedded cloud, ingest real documents, ask questions."""
-    from omnilake.cli.ask import put
+    from omnilake.cli.answers import put
     from omnilake.cli.corpus import write_corpus
     from omnilake.cli.upload import files_below, ingest
     from omnilake.client.deployment import Deployment

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from botocore.exceptions import ClientError
+from pydantic_core import to_jsonable_python
 
 from omnilake import aws, entries, jobs, layout, sources
+from omnilake.answering.comparison import AnswerDiff, compare
 from omnilake.connectors.protocol import Problem
 from omnilake.errors import EntryNotFound, JobNotFound, OmniLakeError, SourceNotFound, StageFailed, by_name
 from omnilake.ingest import landing, stages
@@ -24,6 +26,7 @@ from omnilake.models import (
     Answer,
     Archive,
     Batch,
+    Citation,
     DocumentStatus,
     Insights,
     Job,
@@ -313,15 +316,78 @@ class Deployment:
         """
         self._invoke("DeleteSourceFunction", {"source_id": source_id})
 
-    def submit(self, archives: str | Sequence[str], question: str, **options: Any) -> str:
-        """Ask archives a question; returns the job id at once. ``options``: fields of ``InformationRequest``."""
-        request = {
-            "archives": [archives] if isinstance(archives, str) else [*archives],
-            "question": question,
-            **options,
-        }
-        answer = self._invoke("SubmitRequestFunction", {"request": request})
-        return str(answer["job_id"])
+    def submit(
+        self, archives: str | Sequence[str], question: str, *, idempotency_key: str | None = None, **options: Any
+    ) -> str:
+        """Ask archives a question; returns the job id at once.
+
+        Args:
+            archives: one, or several.
+            question: in any language.
+            idempotency_key: the same request under the same key is one job; without one, each call is its own.
+            options: further fields of :class:`~omnilake.models.InformationRequest`, as JSON or as models:
+                ``filters=[{"field": "page", "operator": "ge", "value": 4}]``, ``max_cost=0.05`` …
+
+        Raises:
+            InvalidRequest: it is too large, or no JSON.
+        """
+        asked = [archives] if isinstance(archives, str) else [*archives]
+        return self._submit({"archives": asked, "question": question, **to_jsonable_python(options)}, idempotency_key)
+
+    def replay(self, job_id: str) -> str:
+        """Answer a request again from what was recorded of it: no retrieval, no model. Returns the new job's id.
+
+        The new answer's ``content_hash`` is that of the first where everything is still there. A replay of a replay
+        repeats the first answer.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        request = self.request(job_id)
+        origin = request.get("replay_of") or job_id
+        again = request if origin == job_id else self.request(origin)
+        own = {"destination_archive", "forked_from"}
+        kept = {name: value for name, value in again.items() if name not in own}
+        return self._submit({**kept, "replay_of": origin}, None)
+
+    def fork(self, job_id: str, **changes: Any) -> str:
+        """Ask a request again with something changed; returns the new job's id.
+
+        Its configuration is the recorded one, and with the same ``as_of`` its evidence too; models are called anew.
+
+        Args:
+            job_id: of the answer to go on from.
+            changes: fields of ``InformationRequest``; models of ``providers`` come over those of the first request.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        request = self.request(job_id)
+        origin = request.pop("replay_of", "") or job_id
+        request.pop("destination_archive", None)
+        told = to_jsonable_python(changes)
+        if "providers" in told:
+            told["providers"] = {**request.get("providers", {}), **told["providers"]}
+        return self._submit({**request, **told, "forked_from": origin}, None)
+
+    def request(self, job_id: str) -> dict[str, Any]:
+        """A request as it was submitted.
+
+        Raises:
+            JobNotFound: no job of that id answers a request.
+        """
+        lake = aws.ObjectStore(self.outputs["LakeBucket"])
+        try:
+            told: dict[str, Any] = json.loads(lake.read(layout.request(job_id)))
+        except ClientError as error:
+            if aws.error_code(error) not in {"NoSuchKey", "404"}:
+                raise
+            raise JobNotFound(f"There is no request of a job {job_id}.") from error
+        return told
+
+    def _submit(self, request: dict[str, Any], idempotency_key: str | None) -> str:
+        key = {"idempotency_key": idempotency_key} if idempotency_key else {}
+        return str(self._invoke("SubmitRequestFunction", {"request": request, **key})["job_id"])
 
     def job(self, job_id: str) -> Job:
         """The record of a job. Raises ``JobNotFound``."""
@@ -343,6 +409,22 @@ class Deployment:
         Raises:
             TimeoutError: it has not ended after ``timeout_s`` seconds.
         """
+        for job in self.watch(job_id, timeout_s, every_change=every_change):
+            on_change(job)
+        return job
+
+    def watch(self, job_id: str, timeout_s: float = 900, *, every_change: bool = True) -> Iterator[Job]:
+        """The record of a job again and again as it changes; the last one has ended.
+
+        Each record names all states that were entered until then, and its counts (``client.progress``).
+
+        Args:
+            every_change: of counts too; else of states only.
+
+        Raises:
+            JobNotFound: there is none of that id.
+            TimeoutError: it has not ended after ``timeout_s`` seconds.
+        """
         deadline = time.monotonic() + timeout_s
         pause, shown = _POLL_SECONDS[0], ("", "", "")
         while True:
@@ -350,9 +432,9 @@ class Deployment:
             seen = (job.status.value, job.state, job.updated_at + str(job.progress) if every_change else "")
             if seen != shown:
                 shown = seen
-                on_change(job)
+                yield job
             if job.status in _ENDED:
-                return job
+                return
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Job {job_id} is {job.status} in {job.state!r} after {timeout_s:.0f} s.")
             time.sleep(pause)
@@ -362,6 +444,55 @@ class Deployment:
         """The answer of a completed request."""
         lake = aws.ObjectStore(self.outputs["LakeBucket"])
         return lake.read_model(job.result_key or layout.answer_part(job.job_id, "answer"), Answer)
+
+    def prompt(self, answer: Answer) -> dict[str, Any]:
+        """The assembled prompt, with its evidence, that a request asked for in place of an answer."""
+        told: dict[str, Any] = json.loads(aws.ObjectStore(self.outputs["LakeBucket"]).read(answer.prompt_key))
+        return told
+
+    def answer_of(self, job_id: str) -> Answer:
+        """The answer of a job.
+
+        Raises:
+            JobNotFound: there is no such job, or it has no answer (yet).
+        """
+        job = self.job(job_id)
+        if job.kind is not JobKind.ANSWER_REQUEST or job.status is not JobStatus.COMPLETED:
+            raise JobNotFound(
+                f"Job {job_id} has no answer: it is a {job.kind.value} and {job.status.value}.",
+                action="omnilake jobs show JOB says more.",
+            )
+        return self.answer(job)
+
+    def compare(self, first: str, second: str) -> AnswerDiff:
+        """What sets the answer of the second job apart from that of the first. Raises as :meth:`answer_of`."""
+        return compare(self.answer_of(first), self.answer_of(second))
+
+    def link(self, citation: Citation, seconds: int = 3_600) -> str:
+        """An address that a browser opens at what is cited. That of an object is signed with these credentials.
+
+        Args:
+            citation: of an answer.
+            seconds: that a signed address holds.
+        """
+        address, _, fragment = citation.url.partition("#")
+        if not address.startswith("s3://"):
+            return citation.url
+        bucket, _, key = unquote(address.removeprefix("s3://")).partition("/")
+        if bucket == self.outputs["LandingBucket"] and key.startswith(landing.PROCESSED):
+            key = self._original(key, citation.version)
+        where = {"Bucket": bucket, "Key": key}
+        signed = aws.client("s3").generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
+        return f"{signed}#{fragment}" if fragment else str(signed)
+
+    def _original(self, key: str, version: str) -> str:
+        """Where the original of an entry version lies: ``processed/`` holds the newest of its path."""
+        store = aws.ObjectStore(self.outputs["LandingBucket"])
+        newest = store.head(key)
+        if newest is not None and newest["Metadata"].get("omnilake-version", version) == version:
+            return key
+        older = landing.archived(key, version)
+        return key if store.head(older) is None else older
 
     def settings(self, **values: Any) -> Settings:
         """Settings with the names of this deployment's buckets and tables, to use the product's rooms from outside."""

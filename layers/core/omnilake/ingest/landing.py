@@ -124,9 +124,9 @@ def move(
     if kept and target != ref.key:
         kept_order = _order_of_kept(zone, target, ref.bucket, kept)
         if order and order < kept_order:
-            target = _archived(ref.key, version or order)
+            target = archived(ref.key, version or order)
         elif kept_order and kept_order != order:
-            aside = _archived(ref.key, kept.get("Metadata", {}).get("omnilake-version", "") or kept_order)
+            aside = archived(ref.key, kept.get("Metadata", {}).get("omnilake-version", "") or kept_order)
             _copy(ref.bucket, {"Bucket": ref.bucket, "Key": target}, aside, kept, kept["Metadata"])
     if error is not None:
         metadata |= {"omnilake-code": error.code, "omnilake-reason": _ascii(f"{error.message} {error.action}")}
@@ -156,7 +156,8 @@ def _uploaders(head: dict[str, Any]) -> dict[str, str]:
     return told if sum(len(name) + len(value) for name, value in told.items()) <= MAX_UPLOAD_METADATA else {}
 
 
-def _archived(key: str, version: str) -> str:
+def archived(key: str, version: str) -> str:
+    """Where the original of a version lies once a newer one of its path has taken its place."""
     return f"{ARCHIVED}{below_zone(key)}/{version}"
 
 

@@ -1,0 +1,61 @@
+"""``omnilake replay`` and ``omnilake diff``: answers again, and side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+
+from omnilake.cli.answers import answer_of, follow, show_diff, tell
+from omnilake.cli.ask import parse_models
+from omnilake.client.deployment import Deployment
+
+
+@click.command()
+@click.argument("job_id")
+@click.option("--model", "models", multiple=True, metavar="STEP=NAME", help="Fork: with this model for a step.")
+@click.option("--as-of", "as_of", metavar="WHEN", help="Fork: over the archives as of then.")
+@click.option("--json", "as_json", is_flag=True, help="Print the new answer, or of a fork the difference, as JSON.")
+@click.pass_obj
+def replay(stack: str, job_id: str, models: tuple[str, ...], as_of: str | None, as_json: bool) -> None:
+    """Make an answer again from what was recorded of it, byte for byte; no model is called.
+
+    Exits with 1 when it does not say the same as before. With --model or --as-of it forks: the new answer is shown with
+    what sets it apart.
+    """
+    deployment = Deployment(stack)
+    before = deployment.answer_of(job_id)
+    changes: dict[str, Any] = {"providers": parse_models(models)} if models else {}
+    if as_of is not None:
+        changes["as_of"] = as_of
+    job = follow(deployment, deployment.fork(job_id, **changes) if changes else deployment.replay(job_id))
+    answer = answer_of(deployment, job, as_json=as_json)
+    if changes:
+        difference = deployment.compare(job_id, job.job_id)
+        if as_json:
+            click.echo(difference.model_dump_json(indent=2))
+            return
+        tell(deployment, job, answer, as_json=False)
+        show_diff(Console(), difference)
+        return
+    tell(deployment, job, answer, as_json=as_json)
+    same = before.content_hash == answer.content_hash
+    told = f"sha256 {answer.content_hash}" + ("" if same else f", was {before.content_hash}")
+    click.echo(f"{'identical to' if same else 'differs from'} {job_id}: {told}", err=as_json)
+    if not same:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("first")
+@click.argument("second")
+@click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON.")
+@click.pass_obj
+def diff(stack: str, first: str, second: str, as_json: bool) -> None:
+    """What sets the answer of the SECOND job apart from that of the FIRST: claims added, removed, changed."""
+    difference = Deployment(stack).compare(first, second)
+    if as_json:
+        click.echo(difference.model_dump_json(indent=2))
+    else:
+        show_diff(Console(), difference)
