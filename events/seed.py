@@ -367,7 +367,7 @@ def seed_collections(stack: Stack) -> None:
 
 # --- answers ------------------------------------------------------------------------------------------------------
 
-PLANNED = ("request", "plan")
+PLANNED = ("request", "configuration", "plan")
 RETRIEVED = (*PLANNED, "evidence/full_text", "evidence/vector")
 FUSED = (*RETRIEVED, "fused")
 COMPOSED_PARTS = (*FUSED, "composed")

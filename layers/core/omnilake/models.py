@@ -573,6 +573,7 @@ class RetrieverResult(Model):
     matched: int = 0  # chunks that match, also those beyond the limit; 0: not counted
     left_out: dict[str, int] = {}  # reason → count of what was not brought
     store_versions: dict[str, int] = {}  # store id → version of its table that was read
+    neighbours: dict[str, list[Chunk]] = {}  # chunk id of evidence → chunks that stand beside it
     error: ErrorRecord | None = None
 
 
@@ -670,6 +671,7 @@ class Coverage(Model):
     retrievers: dict[str, str] = {}  # name → "ok" or its error code
     chunks_matched: int = 0
     chunks_read: int = 0
+    chunks_beside: int = 0  # of those read: not matched themselves, read because they stand beside one that is
     chunks_dropped: dict[str, int] = {}  # reason → count
     chunks_failed: int = 0  # of groups that failed
     groups: int = 0

@@ -7,6 +7,7 @@ import pytest
 from omnilake import jobs, tokens
 from omnilake.answering.fusion import NOT_NEAR, NOTHING_MATCHED, FailedRetriever, fuse_evidence, fused_evidence
 from omnilake.answering.parts import FUSED, PLAN, FusedEvidence, read_part, write_part
+from omnilake.configuration import FusionConfig
 from omnilake.errors import StageFailed
 from omnilake.models import Archive, ErrorRecord, RetrieverResult, Scores
 from omnilake.retrieval import RetrievalPlan
@@ -103,3 +104,44 @@ def test_the_stage_reads_results_and_takes_the_names_of_those_that_failed(archiv
     assert (result.evidence, result.fits) == (3, True)
     assert read_part(JOB, FUSED, FusedEvidence).coverage.retrievers == {"vector": "ok", "full_text": "LAMBDA_UNKNOWN"}
     assert jobs.get(JOB).state == "Fuse Evidence"
+
+
+def test_what_was_named_or_computed_needs_no_support() -> None:
+    named = RetrieverResult(
+        retriever="rows",
+        evidence=[
+            each.model_copy(update={"scores": Scores()})
+            for each in any_evidence(["The sum is 7."], entry_id="material-1")
+        ],
+    )
+    found = _fused(_vector(0.2), named)
+    assert [each.chunk.entry_id for each in found.evidence] == ["material-1"]
+    assert found.reasons == []
+    assert found.coverage.chunks_matched == found.coverage.chunks_read + sum(found.coverage.chunks_dropped.values())
+
+
+def test_what_stands_beside_evidence_is_read_after_it_and_counted_apart() -> None:
+    [first, second, third] = any_evidence(TEXTS)
+    found = _fused(
+        RetrieverResult(
+            retriever="vector",
+            evidence=[second],
+            neighbours={second.chunk.chunk_id: [first.chunk, third.chunk]},
+        )
+    )
+    assert [each.chunk for each in found.evidence] == [second.chunk, first.chunk, third.chunk]
+    assert (found.coverage.chunks_matched, found.coverage.chunks_read, found.coverage.chunks_beside) == (1, 3, 2)
+    assert found.tokens == sum(tokens.count(text) for text in TEXTS)
+
+
+def test_the_configuration_decides_how_results_are_fused() -> None:
+    found = fused_evidence(
+        [_vector()],
+        question="Unrelated?",
+        limit=10,
+        min_support=0.57,
+        context_tokens=8_000,
+        config=FusionConfig(max_per_entry=1),
+    )
+    assert len(found.evidence) == 1
+    assert found.coverage.chunks_dropped == {"over_entry_limit": 2}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from omnilake.models import Chunk, ErrorRecord, Evidence, RetrieverResult, Scores
 from omnilake.retrieval import Fused, fuse
-from omnilake.retrieval.fusion import DUPLICATE, OLDER_VERSION, OVER_LIMIT
+from omnilake.retrieval.fusion import DUPLICATE, OLDER_VERSION, OVER_ENTRY_LIMIT, OVER_LIMIT, OVER_TOKENS
 
 
 def any_evidence(
@@ -20,12 +21,13 @@ def any_evidence(
     entry: str = "",
     version: str = "v1",
     start: int = 0,
+    archive_id: str = "",
 ) -> Evidence:
     chunk = Chunk(
         chunk_id=name, entry_id=entry or f"entry of {name}", version=version, ordinal=0, start=start, end=start + 9,
         tokens=3, text=text or f"text {name}",
     )  # fmt: skip
-    return Evidence(chunk=chunk, scores=Scores(vector=vector, full_text=full_text))
+    return Evidence(chunk=chunk, scores=Scores(vector=vector, full_text=full_text), archive_id=archive_id)
 
 
 def result(retriever: str, *evidence: Evidence) -> RetrieverResult:
@@ -123,6 +125,101 @@ def test_ties_go_by_similarity_then_reading_order() -> None:
         assert names(fuse([result("vector", *order)], limit=5)) == ["z", "y", "x"]
 
 
+def test_where_a_retriever_measures_nothing_ranks_are_fused() -> None:
+    measured = result("vector", any_evidence("a", 0.9), any_evidence("b", 0.8), any_evidence("c", 0.1))
+    fused = fuse([measured, result("recent", any_evidence("d"), any_evidence("b"))], limit=10)
+    assert {each.chunk.chunk_id: each.scores.fused for each in fused.evidence} == pytest.approx(
+        {"b": (1 / 62 + 1 / 62) * 61 / 2, "a": 0.5, "d": 0.5, "c": 61 / 63 / 2}
+    )
+    assert names(fused) == ["b", "a", "d", "c"]
+
+
+def test_weights_of_retrievers_count_where_ranks_are_fused() -> None:
+    results = [result("vector", any_evidence("near", 0.9)), result("recent", any_evidence("late"))]
+    assert names(fuse(results, limit=2, weights={"recent": 2.0})) == ["late", "near"]
+    assert names(fuse(results, limit=2, weights={"vector": 2.0})) == ["near", "late"]
+    silent = fuse(results, limit=2, weights={"recent": 0.0})
+    assert [each.scores.fused for each in silent.evidence] == [1.0, 0.0]
+
+
+def test_only_ranked_retrievers_keep_their_own_order() -> None:
+    fused = fuse([result("recent", *(any_evidence(name) for name in "zyx"))], limit=2)
+    assert names(fused) == ["z", "y"]
+    assert fused.evidence[0].scores.fused == 1.0
+
+
+def test_without_any_weight_nothing_is_lost() -> None:
+    fused = fuse([result("recent", any_evidence("a"))], limit=2, weights={"recent": 0.0})
+    assert [each.scores.fused for each in fused.evidence] == [0.0]
+
+
+def test_vectors_of_two_spaces_are_not_compared() -> None:
+    evidence = [
+        any_evidence("a1", 0.9, 9.0, archive_id="one"),
+        any_evidence("a2", 0.8, 8.0, archive_id="one"),
+        any_evidence("b1", 0.3, 3.0, archive_id="two"),
+        any_evidence("b2", 0.2, 2.0, archive_id="two"),
+    ]
+    results = [result("vector", *evidence)]
+    assert names(fuse(results, limit=4, spaces={"one": "x", "two": "y"})) == ["a1", "b1", "a2", "b2"]
+    assert names(fuse(results, limit=4, spaces={"one": "x", "two": "x"})) == ["a1", "a2", "b1", "b2"]
+
+
+def test_an_entry_has_no_more_chunks_than_it_may() -> None:
+    evidence = [any_evidence(f"e{number}", 0.9 - number / 10, entry="e", start=number) for number in range(4)]
+    fused = fuse([result("vector", *evidence, any_evidence("f", 0.1))], limit=3, max_per_entry=2)
+    assert names(fused) == ["e0", "e1", "f"]
+    assert fused.dropped == {OVER_ENTRY_LIMIT: 2}
+
+
+def test_diversity_prefers_what_says_something_else() -> None:
+    evidence = [
+        any_evidence("a", 0.9, text="red wine of the northern hills is strong"),
+        any_evidence("b", 0.89, text="strong red wine from the hills in the north"),
+        any_evidence("c", 0.8, text="bread is baked at night"),
+        any_evidence("d", 0.1, text="no bread and no wine"),
+    ]
+    assert names(fuse([result("vector", *evidence)], limit=2)) == ["a", "b"]
+    diverse = fuse([result("vector", *evidence)], limit=2, diversity=0.5)
+    assert names(diverse) == ["a", "c"]
+    assert diverse.dropped == {OVER_LIMIT: 2}
+
+
+def test_diversity_keeps_the_order_of_the_ranking() -> None:
+    evidence = [any_evidence(name, score) for name, score in (("a", 0.9), ("b", 0.5), ("c", 0.2))]
+    assert names(fuse([result("vector", *evidence)], limit=3, diversity=1.0)) == ["a", "b", "c"]
+
+
+def test_a_budget_of_tokens_keeps_the_first_that_fit_and_always_the_best() -> None:
+    evidence = [any_evidence(name, score, text=name * 10) for name, score in (("a", 0.9), ("b", 0.5), ("c", 0.2))]
+    fused = fuse([result("vector", *evidence)], limit=3, max_tokens=25)
+    assert names(fused) == ["a", "b"]
+    assert fused.dropped == {OVER_TOKENS: 1}
+    assert names(fuse([result("vector", *evidence)], limit=3, max_tokens=5)) == ["a"]
+    assert names(fuse([result("vector", *evidence)], limit=3, max_tokens=30)) == ["a", "b", "c"]
+
+
+def test_what_stands_beside_evidence_comes_along_in_reading_order() -> None:
+    chunks = [any_evidence(f"e{number}", 0.5, entry="e", start=number).chunk for number in range(5)]
+    found = RetrieverResult(
+        retriever="vector",
+        evidence=[any_evidence("e2", 0.9, entry="e", start=2), any_evidence("e3", 0.8, entry="e", start=3)],
+        neighbours={"e2": [chunks[1], chunks[3]], "e3": [chunks[2], chunks[4]]},
+    )
+    assert [each.chunk_id for each in fuse([found], limit=2).neighbours] == ["e1", "e4"]
+    assert [each.chunk_id for each in fuse([found], limit=1).neighbours] == ["e1", "e3"]
+    texts = len(chunks[0].text)
+    assert [each.chunk_id for each in fuse([found], limit=2, max_tokens=3 * texts).neighbours] == ["e1"]
+
+
+def test_reranking_decides_the_order_before_anything_is_cut() -> None:
+    def reverse(evidence: list[Evidence]) -> list[Evidence]:
+        return evidence[::-1]
+
+    evidence = [any_evidence(name, score) for name, score in (("a", 0.9), ("b", 0.5), ("c", 0.2))]
+    assert names(fuse([result("vector", *evidence)], limit=2, rerank=reverse)) == ["c", "b"]
+
+
 scores = st.one_of(st.none(), st.floats(-1, 1, width=32))
 drawn = st.lists(
     st.builds(
@@ -141,11 +238,35 @@ drawn = st.lists(
 )
 
 
-@given(drawn, drawn, st.integers(1, 8), st.floats(0, 1))
+@given(
+    drawn,
+    drawn,
+    st.integers(1, 8),
+    st.floats(0, 1),
+    st.integers(0, 2),
+    st.floats(0, 1),
+    st.sampled_from([0, 5, 50]),
+    st.floats(0, 3),
+)
 def test_every_candidate_is_kept_or_counted_and_kept_in_order(
-    left: list[Evidence], right: list[Evidence], limit: int, alpha: float
+    left: list[Evidence],
+    right: list[Evidence],
+    limit: int,
+    alpha: float,
+    max_per_entry: int,
+    diversity: float,
+    max_tokens: int,
+    weight: float,
 ) -> None:
-    fused = fuse([result("vector", *left), result("full_text", *right)], alpha=alpha, limit=limit)
+    fused = fuse(
+        [result("vector", *left), result("full_text", *right)],
+        alpha=alpha,
+        limit=limit,
+        max_per_entry=max_per_entry,
+        diversity=diversity,
+        max_tokens=max_tokens,
+        weights={"vector": weight},
+    )
     assert fused.matched == len({each.chunk.chunk_id for each in left + right})
     assert len(fused.evidence) + sum(fused.dropped.values()) == fused.matched
     assert len(fused.evidence) <= limit
@@ -153,7 +274,10 @@ def test_every_candidate_is_kept_or_counted_and_kept_in_order(
     values = [each.scores.fused for each in fused.evidence]
     assert values == sorted(values, reverse=True)
     assert all(0 <= value <= 1 for value in values)
-    assert fused.dropped.get(OVER_LIMIT, 0) == 0 or len(fused.evidence) == limit
+    assert fused.dropped.get(OVER_LIMIT, 0) == 0 or len(fused.evidence) + fused.dropped.get(OVER_TOKENS, 0) == limit
+    if max_per_entry:
+        taken = Counter(each.chunk.entry_id for each in fused.evidence)
+        assert max(taken.values(), default=0) <= max_per_entry
     versions: dict[str, str] = {}
     for each in fused.evidence:
         assert versions.setdefault(each.chunk.entry_id, each.chunk.version) == each.chunk.version
@@ -169,6 +293,8 @@ def _one_text_each(evidence: list[Evidence]) -> list[Evidence]:
 def test_the_order_of_results_and_hits_does_not_matter(
     left: list[Evidence], right: list[Evidence], random: object, limit: int
 ) -> None:
+    # Where nothing is measured the order of hits is their rank.
+    left, right = ([each for each in side if each.scores.vector is not None] for side in (left, right))
     left, right = (lambda both: (both[: len(left)], both[len(left) :]))(_one_text_each(left + right))
     once = fuse([result("vector", *left), result("full_text", *right)], limit=limit)
     shuffled_left, shuffled_right = list(left), list(right)

@@ -8,7 +8,7 @@ from any_lambda import any_context
 from any_store import SPACE, any_chunks, any_store, vectors_for
 
 from omnilake import aws, layout
-from omnilake.configuration import AnsweringConfiguration, RetrieverConfig, product
+from omnilake.configuration import AnsweringConfiguration, FusionConfig, RetrieverConfig, product
 from omnilake.errors import ArchiveNotFound
 from omnilake.models import Archive, Evidence, RetrieverResult, Scores
 from omnilake.retrieval import (
@@ -73,6 +73,15 @@ def test_each_retriever_writes_what_it_found_with_both_scores(planned: str) -> N
     assert worded.scores.vector == pytest.approx(float(np.dot(vectors_for(CHUNKS)[7], QUESTION)), abs=1e-6)
     fused = fuse([found(planned, "vector"), found(planned, "full_text")], limit=2)
     assert {each.chunk.chunk_id for each in fused.evidence} == {CHUNKS[4].chunk_id, CHUNKS[7].chunk_id}
+
+
+def test_neighbours_come_with_what_was_found_when_they_are_wanted(planned: str) -> None:
+    retrieve(planned, "full_text", full_text.find)
+    assert found(planned, "full_text").neighbours == {}
+    wanted = CONFIGURATION.model_copy(update={"fusion": FusionConfig(neighbours=1)})
+    aws.lake().write_model(layout.answer_part(planned, "configuration"), wanted)
+    retrieve(planned, "full_text", full_text.find)
+    assert found(planned, "full_text").neighbours == {CHUNKS[7].chunk_id: [CHUNKS[6], CHUNKS[8]]}
 
 
 def test_a_repeated_retrieval_writes_the_same(planned: str) -> None:

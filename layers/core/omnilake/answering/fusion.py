@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from omnilake import jobs, tokens
-from omnilake.answering.parts import FUSED, PLAN, FusedEvidence, read_part, read_request, write_part
+from omnilake.answering.parts import (
+    FUSED,
+    PLAN,
+    FusedEvidence,
+    read_configuration,
+    read_part,
+    read_request,
+    write_part,
+)
+from omnilake.configuration import AnsweringConfiguration, FusionConfig
 from omnilake.errors import StageFailed
 from omnilake.generation import words
 from omnilake.generation.sentences import fold
@@ -17,9 +26,13 @@ from omnilake.models import (
     Model,
     NearestEvidence,
     RetrieverResult,
+    Scores,
 )
 from omnilake.retrieval import RetrievalPlan, fuse
 from omnilake.settings import settings
+
+PLAIN = FusionConfig()
+"""Fusion as it is where nothing else is configured."""
 
 NEAREST = 3
 """How many chunks an abstention shows."""
@@ -59,6 +72,7 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
     jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Fuse Evidence")
     request = read_request(job_id)
     plan = read_part(job_id, PLAN, RetrievalPlan)
+    configuration = read_configuration(job_id)
     results = _results(job_id, plan, failed)
     found = fused_evidence(
         results,
@@ -66,17 +80,29 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
         limit=plan.evidence_limit,
         min_support=settings().min_support if plan.support_floor else 0.0,
         context_tokens=settings().context_tokens,
+        config=configuration.fusion,
+        weights=retriever_weights(configuration),
+        spaces=plan.spaces,
     )
     write_part(job_id, FUSED, found)
     return FusionResult(evidence=len(found.evidence), tokens=found.tokens, fits=found.fits)
 
 
 def fused_evidence(
-    results: Sequence[RetrieverResult], *, question: str, limit: int, min_support: float, context_tokens: int
+    results: Sequence[RetrieverResult],
+    *,
+    question: str,
+    limit: int,
+    min_support: float,
+    context_tokens: int,
+    config: FusionConfig = PLAIN,
+    weights: Mapping[str, float] | None = None,
+    spaces: Mapping[str, str] | None = None,
 ) -> FusedEvidence:
-    """Evidence out of retrievers' results; none when the question's support is below the floor.
+    """Evidence out of retrievers' results, then what stands beside it; none below the floor of the question's support.
 
-    Where no retriever measured a cosine the floor can't be applied: the claims have their own.
+    Where no retriever measured a cosine the floor can't be applied: the claims have their own. Nor is it to what a
+    retriever brought that measures nothing: it was named, computed or fetched for this question.
 
     Raises:
         StageFailed: every retriever failed.
@@ -87,7 +113,18 @@ def fused_evidence(
         raise StageFailed(f"Every retriever failed: {named}.")
     matched = {each.chunk.chunk_id for result in results for each in result.evidence}
     similarity = best_similarity(results)
-    fused = fuse([result for result in results if result.error is None], limit=limit)
+    fused = fuse(
+        [result for result in results if result.error is None],
+        limit=limit,
+        alpha=config.alpha,
+        rank_constant=config.rank_constant,
+        weights=weights,
+        spaces=spaces,
+        max_per_entry=config.max_per_entry,
+        diversity=config.diversity,
+        max_tokens=config.max_tokens,
+        count_tokens=tokens.count,
+    )
     evidence, dropped, reasons = fused.evidence, dict(fused.dropped), list[str]()
     nearest = _nearest(results)
     if not matched:
@@ -95,9 +132,22 @@ def fused_evidence(
     elif (
         similarity is not None and (support := similarity + WORDS_SHARE * shared_words(question, results)) < min_support
     ):
-        reasons = [f"{NOT_NEAR} Its support is {support:.2f}; at least {min_support:.2f} is asked for."]
-        dropped["below_support_floor"] = len(evidence)
-        evidence = []
+        unmeasured = _unmeasured(results)
+        kept = [each for each in evidence if each.chunk.chunk_id in unmeasured]
+        if len(kept) < len(evidence):
+            dropped["below_support_floor"] = len(evidence) - len(kept)
+        if not kept:
+            reasons = [f"{NOT_NEAR} Its support is {support:.2f}; at least {min_support:.2f} is asked for."]
+        evidence = kept
+    read = {each.chunk.chunk_id for each in evidence}
+    wanted = {chunk.chunk_id for result in results for hit in read for chunk in result.neighbours.get(hit, [])}
+    archive_of = {each.chunk.entry_id: each.archive_id for each in evidence}
+    beside = [
+        Evidence(chunk=each, scores=Scores(), archive_id=archive_of[each.entry_id])
+        for each in fused.neighbours
+        if each.chunk_id in wanted
+    ]
+    evidence = [*evidence, *beside]
     total = sum(tokens.count(each.chunk.text) for each in evidence)
     return FusedEvidence(
         evidence=evidence,
@@ -106,15 +156,34 @@ def fused_evidence(
         tokens=total,
         fits=total <= context_tokens,
         coverage=Coverage(
-            retrievers=outcome, chunks_matched=len(matched), chunks_read=len(evidence), chunks_dropped=dropped
+            retrievers=outcome,
+            chunks_matched=len(matched),
+            chunks_read=len(evidence),
+            chunks_beside=len(beside),
+            chunks_dropped=dropped,
         ),
     )
+
+
+def retriever_weights(configuration: AnsweringConfiguration) -> dict[str, float]:
+    """How much each retriever's ranks weigh in fusion, as far as the configuration says."""
+    return {name: each.weight for name, each in configuration.retrievers.items()}
 
 
 def best_similarity(results: Sequence[RetrieverResult]) -> float | None:
     """The highest cosine that any retriever measured, None when none did."""
     measured = [each.scores.vector for result in results for each in result.evidence if each.scores.vector is not None]
     return max(measured, default=None)
+
+
+def _unmeasured(results: Sequence[RetrieverResult]) -> set[str]:
+    """Chunks that came from retrievers that measure nothing."""
+    return {
+        each.chunk.chunk_id
+        for result in results
+        if all(each.scores.vector is None and each.scores.full_text is None for each in result.evidence)
+        for each in result.evidence
+    }
 
 
 def shared_words(question: str, results: Sequence[RetrieverResult]) -> float:

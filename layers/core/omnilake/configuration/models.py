@@ -78,6 +78,7 @@ class FusionConfig(Model):
     max_per_entry: int = Field(default=0, ge=0)  # most chunks of one entry; 0: no limit
     diversity: float = Field(default=0.0, ge=0, le=1)  # of maximal marginal relevance: 0 is relevance alone
     neighbours: int = Field(default=0, ge=0, le=10)  # chunks before and after that are read with a chunk
+    max_tokens: int = Field(default=0, ge=0)  # most tokens (cl100k) of evidence; 0: as many as the chunks have
 
 
 class AnsweringConfiguration(Model):

@@ -1,23 +1,33 @@
-"""Fusion of retrievers' results: min-max normalised convex combination of full-text and vector scores.
+"""Fusion of retrievers' results into one ranking, and the choice of what is read of it.
 
-Bruch, Gai, Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS 42(1): the convex combination
-of normalised scores keeps what ranks throw away (how much better one hit is than the next), and needs one parameter
-that is little sensitive to the collection. ``ALPHA`` stays a constant: a value tuned on a handful of collections would
-say more about those than about an archive.
+Scores that compare (cosine and BM25 of the same store's embedding space) are min-max normalised and combined: Bruch,
+Gai, Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS 42(1). That keeps what ranks throw
+away (how much better one hit is than the next), and needs one parameter that is little sensitive to the collection.
+``ALPHA`` stays a constant: a value tuned on a handful of collections would say more about those than about an archive.
+
+Rankings that do not compare (vectors of two spaces; a retriever that measures nothing and only orders) are joined by
+reciprocal rank fusion: Cormack, Clarke, Buettcher 2009, "Reciprocal Rank Fusion outperforms Condorcet and Individual
+Rank Learning Methods", SIGIR.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from pydantic import Field
 
-from omnilake.models import Evidence, Model, RetrieverResult, Scores
+from omnilake.generation import words
+from omnilake.models import Chunk, Evidence, Model, RetrieverResult, Scores
 
 ALPHA = 0.5
 """Weight of the vector score; full text has the rest."""
+
+RANK_CONSTANT = 60
+"""k of reciprocal rank fusion, as in its paper."""
 
 NEAR_DUPLICATE = 0.9
 """Share of word shingles (Jaccard) from which a text counts as a near duplicate of a better one."""
@@ -25,7 +35,11 @@ NEAR_DUPLICATE = 0.9
 SHINGLE_WORDS = 5
 """Words in a shingle."""
 
+DIVERSE_POOL = 300
+"""Best of a ranking among which diversity chooses; what lies behind follows by its score."""
+
 OLDER_VERSION, DUPLICATE, OVER_LIMIT = "older_version", "near_duplicate", "over_limit"
+OVER_ENTRY_LIMIT, OVER_TOKENS = "over_entry_limit", "over_token_budget"
 """Reasons of ``Fused.dropped``."""
 
 _WORD = re.compile(r"\w+")
@@ -35,44 +49,74 @@ class Fused(Model):
     """The ranking that all retrievers come to.
 
     ``matched`` different chunks were found; ``len(evidence)`` of them are left, best first; ``dropped`` counts the
-    others by reason, so the numbers always add up.
+    others by reason, so the numbers always add up. ``neighbours`` stand beside those that are left, in reading order,
+    and count as nothing that was found.
     """
 
     matched: int
     evidence: list[Evidence]
     dropped: dict[str, int] = Field(default_factory=dict)
+    neighbours: list[Chunk] = Field(default_factory=list)
 
 
 def fuse(
     results: Sequence[RetrieverResult],
     *,
-    alpha: float = ALPHA,
     limit: int,
+    alpha: float = ALPHA,
+    rank_constant: int = RANK_CONSTANT,
+    weights: Mapping[str, float] | None = None,
+    spaces: Mapping[str, str] | None = None,
     near_duplicate: float = NEAR_DUPLICATE,
+    max_per_entry: int = 0,
+    diversity: float = 0.0,
+    rerank: Callable[[list[Evidence]], list[Evidence]] | None = None,
+    max_tokens: int = 0,
+    count_tokens: Callable[[str], int] = len,
 ) -> Fused:
     """One ranking out of several, the same for the same results in any order.
 
     Args:
         results: of the retrievers; one with an error counts as one without evidence.
-        alpha: weight of the vector score, 0 to 1.
         limit: most chunks that are kept.
+        alpha: weight of the vector score, 0 to 1.
+        rank_constant: k of reciprocal rank fusion.
+        weights: of retrievers' ranks, by name; 1 for those that are not named.
+        spaces: embedding space of each archive: scores of two spaces do not compare.
         near_duplicate: Jaccard similarity of word shingles from which the lesser of two texts is dropped; above 1,
             nothing is.
+        max_per_entry: most chunks of one entry; 0: no limit.
+        diversity: share that unlikeness to what was chosen before has in the choice; 0 is relevance alone. It decides
+            what is kept, not its order.
+        rerank: gives the ranking another order, its own scores added; may not add or lose evidence.
+        max_tokens: most tokens of text; 0: no limit. The best chunk is kept however long it is.
+        count_tokens: of a text.
 
     Returns:
-        Evidence with all its scores; ``scores.fused`` is in [0, 1] and falls along the list.
+        Evidence with all its scores; ``scores.fused`` is in [0, 1] and, unless reranked, falls along the list.
     """
     found = merged(evidence for result in results for evidence in result.evidence)
     current = newest_versions(found)
-    ranked = ranking(current, alpha)
-    kept, duplicates = first_distinct(ranked, limit, near_duplicate)
+    ranked = ranking(current, results, alpha, rank_constant, weights, spaces)
+    distinct, duplicates = first_distinct(ranked, len(ranked), near_duplicate)
+    if rerank and distinct:
+        distinct = rerank(distinct)
+    spread, crowded = first_of_entries(distinct, max_per_entry)
+    kept = diverse(spread, limit, diversity) if diversity else spread[:limit]
+    fitting = _fitting(kept, max_tokens, count_tokens)
     dropped = {
         OLDER_VERSION: len(found) - len(current),
         DUPLICATE: duplicates,
-        OVER_LIMIT: len(ranked) - duplicates - len(kept),
+        OVER_ENTRY_LIMIT: crowded,
+        OVER_LIMIT: len(spread) - len(kept),
+        OVER_TOKENS: len(kept) - len(fitting),
     }
-    dropped = {reason: count for reason, count in dropped.items() if count}
-    return Fused(matched=len(found), evidence=kept, dropped=dropped)
+    return Fused(
+        matched=len(found),
+        evidence=fitting,
+        dropped={reason: count for reason, count in dropped.items() if count},
+        neighbours=_neighbours(fitting, results, max_tokens, count_tokens),
+    )
 
 
 def merged(evidence: Iterable[Evidence]) -> list[Evidence]:
@@ -80,8 +124,7 @@ def merged(evidence: Iterable[Evidence]) -> list[Evidence]:
     by_chunk: dict[str, Evidence] = {}
     for each in evidence:
         known = by_chunk.get(each.chunk.chunk_id)
-        scores = each.scores if known is None else _joined(known.scores, each.scores)
-        by_chunk[each.chunk.chunk_id] = Evidence(chunk=each.chunk, scores=scores)
+        by_chunk[each.chunk.chunk_id] = each if known is None else _joined(known, each)
     return [by_chunk[chunk_id] for chunk_id in sorted(by_chunk)]
 
 
@@ -93,20 +136,75 @@ def newest_versions(evidence: Sequence[Evidence]) -> list[Evidence]:
     return [each for each in evidence if each.chunk.version == newest[each.chunk.entry_id]]
 
 
-def ranking(evidence: Sequence[Evidence], alpha: float) -> list[Evidence]:
+class _Ranking(NamedTuple):
+    """Ranks from 1 by chunk id, and how much they weigh."""
+
+    ranks: dict[str, int]
+    weight: float
+
+
+def ranking(
+    evidence: Sequence[Evidence],
+    results: Sequence[RetrieverResult],
+    alpha: float = ALPHA,
+    rank_constant: int = RANK_CONSTANT,
+    weights: Mapping[str, float] | None = None,
+    spaces: Mapping[str, str] | None = None,
+) -> list[Evidence]:
     """Evidence by its fused score, best first; ties by vector, full text, then reading order, then id.
 
-    Each kind of score is scaled to [0, 1] over the evidence that has it. Retrievers give both kinds to what they find;
-    evidence that lacks one all the same gets 0 of it, as if it were the least of all that was found.
+    Where all of it was found by retrievers that measure, in one embedding space, the score is the convex combination.
+    Else each space's evidence makes a ranking by that, each retriever that measured nothing makes one by the order of
+    its results, and the score is that of reciprocal rank fusion, as a share of what the first of all rankings has.
+
+    Args:
+        evidence: each chunk once.
+        results: what it was found by.
+        alpha: weight of the vector score.
+        rank_constant: k of reciprocal rank fusion.
+        weights: of retrievers' ranks, by name. A ranking by scores weighs as the mean of its retrievers.
+        spaces: embedding space of each archive, by its id; the same one for those that are not named.
     """
-    vector = _min_max([each.scores.vector for each in evidence])
-    full_text = _min_max([each.scores.full_text for each in evidence])
-    weighted = [alpha * near + (1 - alpha) * worded for near, worded in zip(vector, full_text, strict=True)]
-    scored = [
-        Evidence(chunk=each.chunk, scores=each.scores.model_copy(update={"fused": score}))
-        for each, score in zip(evidence, weighted, strict=True)
-    ]
-    return sorted(scored, key=_order)
+    weights, spaces = weights or {}, spaces or {}
+    measuring = [result for result in results if any(map(_is_measured, result.evidence))]
+    ordering = [result for result in results if result.evidence and result not in measuring]
+    measured = {each.chunk.chunk_id for result in measuring for each in result.evidence}
+    by_space: dict[str, list[Evidence]] = defaultdict(list)
+    for each in evidence:
+        if each.chunk.chunk_id in measured:
+            by_space[spaces.get(each.archive_id, "")].append(each)
+    convex = {space: sorted(_convex(members, alpha), key=_order) for space, members in sorted(by_space.items())}
+    if not ordering:
+        if not convex:
+            return []
+        if len(convex) == 1:
+            return next(iter(convex.values()))
+    rankings = []
+    for space, members in convex.items():
+        of_space = [
+            result for result in measuring if any(spaces.get(each.archive_id, "") == space for each in result.evidence)
+        ]
+        weight = sum(weights.get(result.retriever, 1.0) for result in of_space) / len(of_space)
+        rankings.append(_Ranking({each.chunk.chunk_id: rank for rank, each in enumerate(members, 1)}, weight))
+    known = {each.chunk.chunk_id for each in evidence}
+    for result in sorted(ordering, key=lambda each: each.retriever):
+        ids = dict.fromkeys(each.chunk.chunk_id for each in result.evidence if each.chunk.chunk_id in known)
+        ranks = {chunk_id: rank for rank, chunk_id in enumerate(ids, 1)}
+        rankings.append(_Ranking(ranks, weights.get(result.retriever, 1.0)))
+    return sorted(_by_ranks(evidence, rankings, rank_constant), key=_order)
+
+
+def first_of_entries(ranked: Sequence[Evidence], most: int) -> tuple[list[Evidence], int]:
+    """The first ``most`` chunks of each entry, in the order of the ranking, and how many are not; 0: no limit."""
+    if not most:
+        return list(ranked), 0
+    taken: Counter[str] = Counter()
+    kept = []
+    for each in ranked:
+        taken[each.chunk.entry_id] += 1
+        if taken[each.chunk.entry_id] <= most:
+            kept.append(each)
+    return kept, len(ranked) - len(kept)
 
 
 def first_distinct(ranked: Sequence[Evidence], limit: int, threshold: float) -> tuple[list[Evidence], int]:
@@ -133,8 +231,118 @@ def first_distinct(ranked: Sequence[Evidence], limit: int, threshold: float) -> 
     return kept, duplicates
 
 
-def _joined(one: Scores, other: Scores) -> Scores:
-    return Scores(vector=_higher(one.vector, other.vector), full_text=_higher(one.full_text, other.full_text))
+def diverse(ranked: Sequence[Evidence], limit: int, diversity: float) -> list[Evidence]:
+    """``limit`` of a ranking by maximal marginal relevance, in the order of the ranking.
+
+    Carbonell and Goldstein 1998, "The Use of MMR, Diversity-Based Reranking". Likeness is the cosine of two texts'
+    words, weighted by their rarity: vectors are not carried this far.
+    """
+    pool = ranked[: max(DIVERSE_POOL, limit)]
+    if len(pool) <= limit:
+        return list(pool)
+    vectors = _word_vectors([each.chunk.text for each in pool])
+    reranked = any(each.scores.reranked is not None for each in pool)
+    relevance = [1 - place / len(pool) if reranked else each.scores.fused for place, each in enumerate(pool)]
+    likest = [0.0] * len(pool)
+    left = list(range(len(pool)))
+    chosen: list[int] = []
+    while len(chosen) < limit:
+        best = max(left, key=lambda place: ((1 - diversity) * relevance[place] - diversity * likest[place], -place))
+        left.remove(best)
+        chosen.append(best)
+        for place in left:
+            likest[place] = max(likest[place], _likeness(vectors[best], vectors[place]))
+    return [pool[place] for place in sorted(chosen)]
+
+
+def _convex(evidence: Sequence[Evidence], alpha: float) -> list[Evidence]:
+    """Each kind of score scaled to [0, 1] over the evidence that has it, and weighed.
+
+    Retrievers give both kinds to what they find; evidence that lacks one all the same gets 0 of it, as if it were the
+    least of all that was found.
+    """
+    vector = _min_max([each.scores.vector for each in evidence])
+    full_text = _min_max([each.scores.full_text for each in evidence])
+    weighted = [alpha * near + (1 - alpha) * worded for near, worded in zip(vector, full_text, strict=True)]
+    return [_with_score(each, score) for each, score in zip(evidence, weighted, strict=True)]
+
+
+def _by_ranks(evidence: Sequence[Evidence], rankings: Sequence[_Ranking], rank_constant: int) -> list[Evidence]:
+    first = sum(weight for _, weight in rankings) / (rank_constant + 1)
+
+    def score(chunk_id: str) -> float:
+        held = [(ranks[chunk_id], weight) for ranks, weight in rankings if chunk_id in ranks]
+        return min(1.0, sum(weight / (rank_constant + rank) for rank, weight in held) / first) if first else 0.0
+
+    return [_with_score(each, score(each.chunk.chunk_id)) for each in evidence]
+
+
+def _with_score(evidence: Evidence, fused: float) -> Evidence:
+    return evidence.model_copy(update={"scores": evidence.scores.model_copy(update={"fused": fused})})
+
+
+def _is_measured(evidence: Evidence) -> bool:
+    return evidence.scores.vector is not None or evidence.scores.full_text is not None
+
+
+def _fitting(ranked: list[Evidence], most: int, count: Callable[[str], int]) -> list[Evidence]:
+    """The first of a ranking whose texts together have at most so many tokens; at least one."""
+    if not most:
+        return ranked
+    left = most
+    for place, each in enumerate(ranked):
+        left -= count(each.chunk.text)
+        if left < 0:
+            return ranked[: max(place, 1)]
+    return ranked
+
+
+def _neighbours(
+    kept: Sequence[Evidence], results: Sequence[RetrieverResult], most: int, count: Callable[[str], int]
+) -> list[Chunk]:
+    """What stands beside evidence that is kept and is none itself, in reading order, as far as the tokens last."""
+    left = most - sum(count(each.chunk.text) for each in kept) if most else None
+    ids = {each.chunk.chunk_id for each in kept}
+    found: dict[str, Chunk] = {}
+    for each in kept:  # those of the best first
+        for chunk in (beside for result in results for beside in result.neighbours.get(each.chunk.chunk_id, [])):
+            if chunk.chunk_id in ids or chunk.chunk_id in found:
+                continue
+            if left is not None:
+                left -= count(chunk.text)
+                if left < 0:
+                    return sorted(found.values(), key=_place)
+            found[chunk.chunk_id] = chunk
+    return sorted(found.values(), key=_place)
+
+
+def _place(chunk: Chunk) -> tuple[str, str, int, str]:
+    return (chunk.entry_id, chunk.version, chunk.start, chunk.chunk_id)
+
+
+def _word_vectors(texts: Sequence[str]) -> list[dict[str, float]]:
+    """Of each text its terms with weights, of length 1."""
+    counted = [Counter(words.terms(text)) for text in texts]
+    weights = words.inverse_document_frequency([set(each) for each in counted])
+    vectors = []
+    for each in counted:
+        vector = {term: count * weights[term] for term, count in each.items()}
+        length = math.sqrt(sum(value * value for value in vector.values()))
+        vectors.append({term: value / length for term, value in vector.items()} if length else {})
+    return vectors
+
+
+def _likeness(one: dict[str, float], other: dict[str, float]) -> float:
+    short, long = (one, other) if len(one) <= len(other) else (other, one)
+    return sum(value * long[term] for term, value in short.items() if term in long)
+
+
+def _joined(one: Evidence, other: Evidence) -> Evidence:
+    scores = Scores(
+        vector=_higher(one.scores.vector, other.scores.vector),
+        full_text=_higher(one.scores.full_text, other.scores.full_text),
+    )
+    return Evidence(chunk=one.chunk, scores=scores, archive_id=one.archive_id or other.archive_id)
 
 
 def _higher(one: float | None, other: float | None) -> float | None:
@@ -164,7 +372,7 @@ def _order(evidence: Evidence) -> tuple[float, float, float, str, int, str]:
 
 
 def _shingles(text: str) -> set[tuple[str, ...]]:
-    words = _WORD.findall(text.casefold())
-    if len(words) <= SHINGLE_WORDS:
-        return {tuple(words) or (text.strip(),)}
-    return {tuple(words[first : first + SHINGLE_WORDS]) for first in range(len(words) - SHINGLE_WORDS + 1)}
+    found = _WORD.findall(text.casefold())
+    if len(found) <= SHINGLE_WORDS:
+        return {tuple(found) or (text.strip(),)}
+    return {tuple(found[first : first + SHINGLE_WORDS]) for first in range(len(found) - SHINGLE_WORDS + 1)}

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from omnilake import archives, aws, layout, tokens
 from omnilake.configuration import AnsweringConfiguration, RetrieverConfig
 from omnilake.handler import Handler, state_handler
-from omnilake.models import Archive, Chunk, Evidence, JobId, Model, RetrieverResult, Store
+from omnilake.models import Archive, Chunk, Evidence, JobId, Model, RetrievalMode, RetrieverResult, Store
 from omnilake.retrieval.plan import RetrievalPlan
 
 if TYPE_CHECKING:
@@ -186,12 +186,24 @@ def retrieve(job_id: str, name: str, find: Find) -> RetrieveResult:
     configuration = lake.read_model(layout.answer_part(job_id, "configuration"), AnsweringConfiguration)
     lookup = Lookup(name, plan, configuration.retrievers.get(name, RetrieverConfig()).options)
     found = find(lookup)
+    reach = 0 if plan.mode is RetrievalMode.INCLUSIVE else configuration.fusion.neighbours
     result = RetrieverResult(
         retriever=name,
         evidence=found.evidence,
         matched=found.matched,
         left_out=found.left_out,
         store_versions=lookup.store_versions,
+        neighbours=_neighbours(lookup, found.evidence, reach) if reach else {},
     )
     lake.write_model(layout.answer_part(job_id, f"evidence/{name}"), result)
     return RetrieveResult(retriever=name, count=len(found.evidence))
+
+
+def _neighbours(lookup: Lookup, evidence: Sequence[Evidence], reach: int) -> dict[str, list[Chunk]]:
+    """What stands beside evidence of archives, as far as the request may see it. A material has no neighbours."""
+    beside: dict[str, list[Chunk]] = {}
+    for store in lookup.stores:
+        hits = [each.chunk for each in evidence if each.archive_id == store.archive_id]
+        if hits:
+            beside |= lookup.view(store).beside(hits, reach)
+    return beside

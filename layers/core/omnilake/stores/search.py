@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+MAX_NEIGHBOURED = 200
+"""Most chunks, the first of those given, whose neighbours are read."""
+
+_TOGETHER = 50
+"""Chunks whose neighbours one scan reads."""
+
 _ALL = 2**31 - 1
 
 
@@ -120,6 +126,38 @@ class View:
             rows = view._filtered(view._table.search()).select(self._columns).limit(_ALL).to_arrow()
             found |= {chunk.chunk_id: self._evidence(chunk, Scores()) for chunk in self._chunks(rows)}
         return [found[chunk_id] for chunk_id in dict.fromkeys(chunk_ids) if chunk_id in found]
+
+    def beside(self, chunks: Sequence[Chunk], reach: int) -> dict[str, list[Chunk]]:
+        """The chunks within ``reach`` of each of some chunks, of the same entry and version, in reading order.
+
+        Args:
+            chunks: of any entries; beyond ``MAX_NEIGHBOURED`` they are not looked at.
+            reach: chunks on either side.
+
+        Returns:
+            By chunk id of those that have any.
+        """
+        beside: dict[str, list[Chunk]] = {}
+        for first in range(0, min(len(chunks), MAX_NEIGHBOURED), _TOGETHER):
+            hits = chunks[first : min(first + _TOGETHER, MAX_NEIGHBOURED)]
+            ranges = [
+                f"(entry_id = {quoted(hit.entry_id)} AND version = {quoted(hit.version)} "
+                f"AND ordinal BETWEEN {hit.ordinal - reach} AND {hit.ordinal + reach})"
+                for hit in hits
+            ]
+            view = self.narrowed(" OR ".join(ranges))
+            rows = view._filtered(view._table.search()).select(self._columns).limit(_ALL).to_arrow()
+            found = sorted(self._chunks(rows), key=lambda each: each.ordinal)
+            for hit in hits:
+                near = [
+                    each
+                    for each in found
+                    if (each.entry_id, each.version) == (hit.entry_id, hit.version)
+                    and 0 < abs(each.ordinal - hit.ordinal) <= reach
+                ]
+                if near:
+                    beside[hit.chunk_id] = near
+        return beside
 
     def _filtered(self, query: Any) -> Any:
         return query.where(self._where, prefilter=True) if self._where else query
