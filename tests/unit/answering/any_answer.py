@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from omnilake import aws, jobs, layout
-from omnilake.answering.parts import CONFIGURATION, write_part
+from omnilake.answering.parts import CONFIGURATION, PLAN, write_part
 from omnilake.configuration import product
-from omnilake.models import Chunk, EmbeddingSpace, Evidence, InformationRequest, JobKind, Scores
+from omnilake.models import Chunk, EmbeddingSpace, Evidence, InformationRequest, JobKind, RouteReason, Scores
+from omnilake.retrieval import RetrievalPlan
 
 if TYPE_CHECKING:
     from omnilake.embedding.provider import Vectors
@@ -73,9 +74,20 @@ def stored(texts: Sequence[str]) -> str:
 def any_request(
     question: str = "How long does a lease last?", job_id: str = JOB, **fields: object
 ) -> InformationRequest:
-    """A request stored in the lake, with its job and the configuration it goes by."""
+    """A request stored in the lake, with its job, the configuration it goes by and its plan."""
     request = InformationRequest.model_validate({"archives": ["docs"], "question": question, **fields})
     aws.lake().write_model(layout.request(job_id), request)
     write_part(job_id, CONFIGURATION, product("extractive"))
+    routes = [RouteReason(retriever="vector", chosen=True, by="default")]
+    plan = RetrievalPlan(
+        job_id=job_id,
+        archives=request.archives,
+        question=question or "any",
+        vectors={},
+        limit=50,
+        retrievers=["vector"],
+        routes=routes,
+    )
+    write_part(job_id, PLAN, plan)
     jobs.create(job_id, JobKind.ANSWER_REQUEST, request.archives[0], ARN)
     return request

@@ -13,9 +13,11 @@ from omnilake.answering.composition import compose_answer
 from omnilake.answering.failure import innermost, record_failure
 from omnilake.answering.fusion import fused_evidence
 from omnilake.answering.parts import ANSWER, COMPOSED, FUSED, ComposedClaims, read_part, write_part
-from omnilake.answering.publication import NO_CLAIM, NO_VERIFIED_CLAIM, cite, console_link, publish_answer, render
+from omnilake.answering.publication import NO_CLAIM, NO_VERIFIED_CLAIM, cite, console_link, publish_answer
+from omnilake.answering.rendering import render
 from omnilake.answering.verification import verify_claims
 from omnilake.errors import EmptyQuestion, StageFailed
+from omnilake.generation.prompts import AssembledPrompt
 from omnilake.models import (
     Answer,
     AnswerClaim,
@@ -67,6 +69,7 @@ def test_an_answer_cites_every_claim_and_says_what_it_took(archive: Archive, pub
         "generation",
         "prompt",
     }
+    assert [(route.retriever, route.by) for route in answer.routes] == [("vector", "default")]
     assert answer.coverage.chunks_read == 2
     assert answer.coverage.claims_found == len(answer.claims)
     job = jobs.get(JOB)
@@ -164,6 +167,12 @@ def test_what_was_asked_for_is_delivered_where_there_is_evidence(
     answer = read_part(JOB, ANSWER, Answer)
     assert (answer.status, answer.claims, bool(answer.reasons)) == (status, [], status is AnswerStatus.ABSTAINED)
     assert published[0][0] == event
+    if status is not AnswerStatus.PROMPT:
+        assert answer.prompt_key == ""
+        return
+    prompt = aws.lake().read_model(answer.prompt_key, AssembledPrompt)
+    assert [passage.chunk_id for passage in prompt.passages] == ["entry-0", "entry-1"]
+    assert all(text in prompt.user for text in TEXTS)
 
 
 def test_the_job_says_that_it_was_published_and_what_it_says_has_a_hash(archive: Archive) -> None:

@@ -7,6 +7,11 @@
 ``composition``   evidence, or compacted claims → the claims of the answer
 ``verification``  quotes that are not found word for word take their claim with them
 ``publication``   the answer with citations, coverage and ledger; or the abstention with its reasons
+``rendering``     claims as text
+``links``         addresses that citations lead to
+``write_back``    an answer becomes an entry of another archive
+``replay``        answers again, from what was recorded
+``comparison``    what an answer says, as a hash; and what sets two answers apart
 ``failure``       what is recorded of an execution that failed
 ``parts``         what the stages hand on through the lake
 """

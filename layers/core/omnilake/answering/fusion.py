@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from omnilake import jobs, tokens
+from omnilake.answering import replay
 from omnilake.answering.parts import (
     FUSED,
     PLAN,
@@ -64,13 +65,16 @@ class FusionResult(Model):
 
 
 def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> FusionResult:
-    """Fuse the results of the retrievers that ran, and write ``FusedEvidence``.
+    """Fuse the results of the retrievers that ran, and write ``FusedEvidence``; that of a replay is there already.
 
     Raises:
         StageFailed: no retriever ran to its end.
     """
     jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Fuse Evidence")
     request = read_request(job_id)
+    if replay.takes_evidence(request):
+        recorded = read_part(job_id, FUSED, FusedEvidence)
+        return FusionResult(evidence=len(recorded.evidence), tokens=recorded.tokens, fits=recorded.fits)
     plan = read_part(job_id, PLAN, RetrievalPlan)
     configuration = read_configuration(job_id)
     results = _results(job_id, plan, failed)
@@ -84,7 +88,9 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
         weights=retriever_weights(configuration),
         spaces=plan.spaces,
     )
-    write_part(job_id, FUSED, found)
+    # Retrievers that run while rows are committed may read two versions of a store: all is there in the newer.
+    read = sorted(pair for result in results for pair in result.store_versions.items())
+    write_part(job_id, FUSED, found.model_copy(update={"store_versions": dict(read)}))
     return FusionResult(evidence=len(found.evidence), tokens=found.tokens, fits=found.fits)
 
 

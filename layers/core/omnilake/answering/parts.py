@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from botocore.exceptions import ClientError
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omnilake import aws, layout
 from omnilake.configuration import AnsweringConfiguration
@@ -28,6 +28,9 @@ CONFIGURATION = "configuration"
 PLAN, FUSED, COMPOSED, VERIFIED, ANSWER = "plan", "fused", "composed", "verified", "answer"
 """Names of the parts, in the order they are written."""
 
+PROMPT = "prompt"
+"""Part that holds the assembled prompt, where that was asked for (``generation.prompts.AssembledPrompt``)."""
+
 
 class AnswerEvent(BaseModel):
     """What a state is handed: which job."""
@@ -46,6 +49,7 @@ class FusedEvidence(Model):
     tokens: int  # cl100k, of all evidence
     fits: bool  # one context holds it
     coverage: Coverage
+    store_versions: dict[str, int] = Field(default={})  # store id → version of its table that was read
 
 
 class ComposedClaims(Model):

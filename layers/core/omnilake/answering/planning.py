@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from omnilake import archives, configuration, embedding, jobs
-from omnilake.answering import scoping
+from omnilake import archives, embedding, jobs
+from omnilake.answering import replay, scoping
 from omnilake.answering.parts import CONFIGURATION, PLAN, read_request, write_part
 from omnilake.answering.routing import route_request
 from omnilake.configuration import AnsweringConfiguration, RetrieverConfig, Step
@@ -39,7 +39,7 @@ class RetrieverTarget(Model):
 
 
 class PlanResult(Model):
-    """The retrievers to run."""
+    """The retrievers to run; none where recorded evidence is taken over."""
 
     retrievers: list[RetrieverTarget]
 
@@ -49,6 +49,7 @@ def plan_retrieval(job_id: str) -> PlanResult:
 
     Raises:
         RequestError: the request can't be answered; its subclass and code say why.
+        ReplayIncomplete: what it repeats was not recorded, or is gone.
         InvalidConfiguration: the configuration does not fit, or names retrievers that the deployment does not have.
         StageFailed: the deployment names no retriever.
         RateLimited: the provider that embeds asks to wait.
@@ -56,9 +57,12 @@ def plan_retrieval(job_id: str) -> PlanResult:
     jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Plan Retrieval")
     request = read_request(job_id)
     found = [archives.get_archive(archive_id) for archive_id in dict.fromkeys(request.archives)]
-    loaded = configuration.load().configuration
+    loaded = replay.configuration_for(request)
     write_part(job_id, CONFIGURATION, loaded)
     check(request, loaded)
+    if replay.takes_evidence(request):
+        replay.take_over(job_id, request)
+        return PlanResult(retrievers=[])
     scope = scoping.scope_of(request, found)
     spaces = {archive.space.space_id: archive.space for archive in found}
     vectors = {

@@ -12,6 +12,8 @@ from omnilake.answering.parts import (
     ANSWER,
     COMPOSED,
     FUSED,
+    PLAN,
+    PROMPT,
     VERIFIED,
     ComposedClaims,
     FusedEvidence,
@@ -22,8 +24,11 @@ from omnilake.answering.parts import (
     read_request,
     write_part,
 )
+from omnilake.answering.rendering import render
 from omnilake.answering.write_back import write_back
 from omnilake.clock import now
+from omnilake.generation import Task, prompts
+from omnilake.generation.prompts import AssembledPrompt
 from omnilake.generation.sentences import fold
 from omnilake.models import (
     Answer,
@@ -39,6 +44,7 @@ from omnilake.models import (
     Model,
     Quote,
 )
+from omnilake.retrieval import RetrievalPlan
 from omnilake.settings import settings
 
 STATE = "Publish Answer"
@@ -73,6 +79,8 @@ def publish_answer(job_id: str, execution_arn: str) -> PublicationResult:
     jobs.enter(job_id, JobKind.ANSWER_REQUEST, STATE)
     request = read_request(job_id)
     answer = assemble(job_id, request, execution_arn)
+    if answer.status is AnswerStatus.PROMPT:
+        answer = answer.model_copy(update={"prompt_key": write_part(job_id, PROMPT, _prompt(job_id, request))})
     if request.destination_archive and answer.status is AnswerStatus.ANSWERED:
         answer = answer.model_copy(update={"written_back": write_back(answer, request)})
     key = write_part(job_id, ANSWER, answer)
@@ -128,10 +136,11 @@ def assemble(job_id: str, request: InformationRequest, execution_arn: str) -> An
         citations=citations,
         reasons=reasons if abstained else [],
         nearest=fused.nearest if abstained else [],
+        routes=read_part(job_id, PLAN, RetrievalPlan).routes,
         coverage=coverage,
         ledger=ledger,
         cost_usd=sum(line.cost_usd for line in ledger),
-        versions=_versions(job_id, found) | (composed.versions if composed else {}),
+        versions=_versions(job_id, found, fused.store_versions) | (composed.versions if composed else {}),
         replay_of=request.replay_of,
         forked_from=request.forked_from,
         execution_arn=execution_arn,
@@ -148,11 +157,19 @@ def _status(request: InformationRequest, fused: FusedEvidence, claims: Sequence[
     return AnswerStatus.QUOTED if request.deliver is Deliverable.QUOTE else AnswerStatus.PROMPT
 
 
-def _versions(job_id: str, found: Sequence[Archive]) -> dict[str, str]:
+def _prompt(job_id: str, request: InformationRequest) -> AssembledPrompt:
+    evidence = read_part(job_id, FUSED, FusedEvidence).evidence
+    return prompts.assemble(Task.of(request), evidence, read_configuration(job_id), max_claims=request.max_claims)
+
+
+def _versions(job_id: str, found: Sequence[Archive], store_versions: dict[str, int]) -> dict[str, str]:
     """Of everything that decided the answer besides the models and prompts of its steps."""
     versions = {"product": __version__, "configuration": read_configuration(job_id).hash}
-    versions |= {f"embedding_space.{each.archive_id}": each.space.space_id for each in found}
-    return versions | {f"store.{each.archive_id}": each.store_id for each in found}
+    for archive in found:
+        versions[f"embedding_space.{archive.archive_id}"] = archive.space.space_id
+        read = store_versions.get(archive.store_id)
+        versions[f"store.{archive.archive_id}"] = archive.store_id + (f" v{read}" if read else "")
+    return versions
 
 
 def cite(
@@ -181,31 +198,6 @@ def cite(
                 used.append(numbers[span])
         cited.append(AnswerClaim(text=claim.text, citations=used, score=claim.score, conflict=claim.conflict))
     return cited, citations
-
-
-def render(claims: Sequence[AnswerClaim]) -> str:
-    """The answer's text: one claim a line, each followed by the numbers of its citations.
-
-    Claims that contradict one another stand together, at the place of the first, below a line that says so.
-    """
-    lines: list[str] = []
-    for conflict, group in in_conflict(claims):
-        if conflict:
-            lines.append(f"The sources contradict one another ({conflict}):")
-        lines += [_line(claim, bullet="- " if conflict else "") for claim in group]
-    return "\n".join(lines)
-
-
-def in_conflict(claims: Sequence[AnswerClaim]) -> list[tuple[str, list[AnswerClaim]]]:
-    """Claims in their order, those of one conflict together; the name is empty where only one of them is left."""
-    groups: dict[tuple[str, int], list[AnswerClaim]] = {}
-    for position, claim in enumerate(claims):
-        groups.setdefault((claim.conflict, -1 if claim.conflict else position), []).append(claim)
-    return [(name if len(group) > 1 else "", group) for (name, _), group in groups.items()]
-
-
-def _line(claim: AnswerClaim, bullet: str) -> str:
-    return f"{bullet}{claim.text} {''.join(f'[{number}]' for number in claim.citations)}"
 
 
 def console_link(execution_arn: str) -> str:

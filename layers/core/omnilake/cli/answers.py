@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from omnilake.answering.comparison import AnswerDiff, CitedClaim
-from omnilake.answering.publication import in_conflict
+from omnilake.answering.rendering import in_conflict
 from omnilake.client.deployment import Deployment
 from omnilake.client.progress import counts, seconds_of, states
 from omnilake.models import Answer, AnswerClaim, AnswerStatus, Budget, Citation, Job, JobStatus
