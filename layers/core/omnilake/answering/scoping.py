@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from botocore.exceptions import ClientError
 from pydantic import Field
 
-from omnilake import aws, entries, layout
+from omnilake import aws, clock, entries, layout
 from omnilake.answering.parts import ANSWER
 from omnilake.errors import AsOfUnavailable, InvalidRequest
 from omnilake.models import Answer, Archive, DocumentStatus, InformationRequest, Model, RetrievalMode
-from omnilake.retrieval import AsOf, filters
+from omnilake.retrieval import AsOf
 from omnilake.retrieval.retrievers import MATERIAL_PREFIX
 
 SUPERSEDED = "superseded_since"
@@ -70,7 +70,7 @@ def parse_as_of(told: str, *, archives: int) -> AsOf:
     try:
         # All of a day belongs to it: what came on the day itself was there by its end.
         ended = f"{told}T23:59:59.999" if re.fullmatch(r"\d{4}-\d{2}-\d{2}", told) else told
-        return AsOf(moment=filters.moment(ended))
+        return AsOf(moment=clock.instant(ended))
     except ValueError:
         raise InvalidRequest("as_of is neither a date or time (ISO 8601) nor the version of a store (v17).") from None
 
@@ -86,7 +86,7 @@ def missing_by(moment: str, found: Iterable[Archive]) -> dict[str, int]:
         newest: dict[str, tuple[str, bool]] = {}
         for status in (DocumentStatus.COMPLETED, DocumentStatus.SUPERSEDED):
             for item in entries.of_status(archive.archive_id, status, "entry_id", "version", "received_at"):
-                if not item.get("received_at") or filters.moment(item["received_at"]) > moment:
+                if not item.get("received_at") or clock.instant(item["received_at"]) > moment:
                     continue
                 stands = (item["version"], status is DocumentStatus.COMPLETED)
                 newest[item["entry_id"]] = max(newest.get(item["entry_id"], stands), stands)

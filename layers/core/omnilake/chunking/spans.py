@@ -32,9 +32,22 @@ class ChunkSpan:
 
 
 def to_chunks(
-    spans: Sequence[ChunkSpan], document: ExtractedDocument, *, entry_id: str, version: str, source: str
+    spans: Sequence[ChunkSpan],
+    document: ExtractedDocument,
+    *,
+    entry_id: str,
+    version: str,
+    source: str,
+    media_type: str = "",
+    source_type: str = "",
+    received_at: str = "",
+    effective_on: str = "",
+    labels: Sequence[str] = (),
 ) -> list[Chunk]:
-    """Chunks of an entry version, numbered from 0. The id is a hash of place and text."""
+    """Chunks of an entry version, numbered from 0. The id is a hash of place and text.
+
+    What the document is and when it came stands with each of them, for filters (see :class:`~omnilake.models.Chunk`).
+    """
     return [
         Chunk(
             chunk_id=chunk_id(entry_id, version, span.start, span.end, document.text[span.start : span.end]),
@@ -55,6 +68,11 @@ def to_chunks(
             speaker=span.speaker,
             parent_start=span.parent_start,
             parent_end=span.parent_end,
+            media_type=media_type,
+            source_type=source_type,
+            received_at=received_at,
+            effective_on=effective_on,
+            labels=list(labels),
         )
         for ordinal, span in enumerate(spans)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omnilake import archives, aws, chunking, embedding, jobs, layout
+from omnilake import archives, aws, chunking, clock, embedding, jobs, labels, layout
 from omnilake.errors import DocumentError, NoTextFound, TooManyChunks
 from omnilake.ingest import stages
 from omnilake.models import BatchDocument, Chunk, ChunkingConfig, ErrorRecord, ExtractedDocument, JobKind
@@ -53,7 +53,16 @@ def _chunks(document: BatchDocument, config: ChunkingConfig, provider: embedding
     extracted = aws.lake().read_models(key, ExtractedDocument)[0]
     spans = chunking.chunk(extracted, config, provider.encode)
     chunks = chunking.to_chunks(
-        spans, extracted, entry_id=document.entry_id, version=document.version, source=document.source
+        spans,
+        extracted,
+        entry_id=document.entry_id,
+        version=document.version,
+        source=document.source,
+        media_type=document.media_type,
+        source_type=document.source_type,
+        received_at=clock.instant(document.received_at) if document.received_at else "",
+        effective_on=clock.instant(document.effective_on) if document.effective_on else "",
+        labels=labels.of_metadata(document.metadata),
     )
     if not chunks:
         raise NoTextFound("The document holds no text to index.")

@@ -11,6 +11,7 @@ from omnilake import archives, aws, entries, extraction, jobs, layout
 from omnilake.errors import DocumentError, ScannedDocument
 from omnilake.extraction import ocr
 from omnilake.ingest import contents, landing, rules, stages
+from omnilake.labels import TENANT_NAMES
 from omnilake.models import (
     Archive,
     BatchDocument,
@@ -116,9 +117,14 @@ def _keep(extracted: ExtractedDocument, chunking: ChunkingConfig | None, documen
             "chunking": chunking,
             "title": extracted.title,
             "characters": len(extracted.text),
-            "metadata": {**extracted.metadata, **document.metadata},
+            "metadata": {**_own_metadata(extracted), **document.metadata},
         }
     )
+
+
+def _own_metadata(extracted: ExtractedDocument) -> dict[str, str]:
+    """What a document says of itself, without whose it is: that is said by who brings it."""
+    return {name: value for name, value in extracted.metadata.items() if name not in TENANT_NAMES}
 
 
 def _expand(data: bytes, document: BatchDocument, archive_id: str) -> BatchDocument:

@@ -1,6 +1,9 @@
-"""What became of the insights of a batch's documents: written by Extract Insights, read by Publish Entries."""
+"""What became of the insights of a batch's documents: for Index Chunks, which needs the tags, and Publish Entries."""
 
 from __future__ import annotations
+
+from botocore.exceptions import ClientError
+from pydantic import Field
 
 from omnilake import aws, layout
 from omnilake.models import BatchDocument, DocumentStatus, ErrorRecord, InsightsStatus, JobId, LedgerLine, Model
@@ -13,6 +16,7 @@ class InsightsOutcome(Model):
     version: str
     status: InsightsStatus
     error: ErrorRecord | None = None
+    tags: list[str] = Field(default=[])
 
 
 class InsightsBatch(Model):
@@ -26,6 +30,11 @@ class InsightsBatch(Model):
 def write(batch: InsightsBatch) -> None:
     """Keep the outcomes for the state that publishes."""
     aws.lake().write_model(layout.batch_insights(batch.job_id), batch)
+
+
+def tags_of(job_id: str) -> dict[tuple[str, str], list[str]]:
+    """Tags of a batch's documents by (entry id, version); of those without insights none."""
+    return {key: each.tags for key, each in _read(job_id).items() if each.tags}
 
 
 def applied(job_id: str, documents: list[BatchDocument], failure: ErrorRecord | None) -> list[BatchDocument]:
@@ -56,8 +65,10 @@ def _with_outcome(
 
 
 def _read(job_id: str) -> dict[tuple[str, str], InsightsOutcome]:
-    key = layout.batch_insights(job_id)
-    if aws.lake().head(key) is None:
+    try:
+        batch = aws.lake().read_model(layout.batch_insights(job_id), InsightsBatch)
+    except ClientError as error:
+        if aws.error_code(error) not in {"NoSuchKey", "404"}:
+            raise
         return {}
-    batch = aws.lake().read_model(key, InsightsBatch)
     return {(each.entry_id, each.version): each for each in batch.documents}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from threading import Lock
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -107,7 +108,7 @@ class _Run:
             return _outcome(document, error)
         if insights.ledger is not None:
             self._lines.append(insights.ledger)
-        return _outcome(document, None)
+        return _outcome(document, None, insights.tags)
 
     def ledger(self) -> LedgerLine:
         """All documents' lines as one."""
@@ -159,10 +160,11 @@ class _Run:
         )
 
 
-def _outcome(document: BatchDocument, error: OmniLakeError | None) -> InsightsOutcome:
+def _outcome(document: BatchDocument, error: OmniLakeError | None, tags: Sequence[str] = ()) -> InsightsOutcome:
     return InsightsOutcome(
         entry_id=document.entry_id,
         version=document.version,
         status=InsightsStatus.FAILED if error else InsightsStatus.EXTRACTED,
         error=ErrorRecord.of(error) if error else None,
+        tags=list(tags),
     )

@@ -24,14 +24,13 @@ column.<name>           eq ne in lt le gt ge prefix  of a table: read by the ret
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from omnilake.clock import timestamp
+from omnilake import clock
 from omnilake.errors import InvalidRequest
+from omnilake.labels import TAG, TENANT_NAMES, label
 from omnilake.models import Filter, FilterOperator, FilterValue, Tenant
 
 MAX_VALUES = 200
@@ -42,14 +41,6 @@ MAX_VALUE_CHARACTERS = 2_000
 METADATA = "metadata."
 COLUMN = "column."
 """Prefixes of the fields that are named by the documents."""
-
-LABEL_CHARACTERS = 200
-"""Longest value in a label as it is; of longer ones the rest is a hash."""
-
-TAG = "tag"
-
-TENANT_NAMES = tuple(Tenant.model_fields)
-"""Names of metadata that say whose a document is. Only who uploads it can say so, never the document itself."""
 
 NOTHING = "false"
 """A condition that no chunk meets."""
@@ -115,30 +106,13 @@ def _whole(value: FilterValue) -> str:
 def _time(value: FilterValue) -> str:
     if not isinstance(value, str):
         raise _MisfitError
-    return literal(moment(value))
+    return literal(clock.instant(value))
 
 
 def _epoch(value: FilterValue) -> str:
     if not isinstance(value, str):
         return _number(value)
-    return repr(_parsed(value).timestamp())
-
-
-def moment(told: str) -> str:
-    """A date or time, ISO 8601, as chunks hold it: UTC with milliseconds. A date is its beginning, in UTC.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    return timestamp(_parsed(told))
-
-
-def _parsed(told: str) -> datetime:
-    try:
-        parsed = datetime.fromisoformat(told)
-        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("out of the calendar") from error
+    return repr(clock.parse(value).timestamp())
 
 
 def _field(column: str, operators: Iterable[FilterOperator], parse: Parse, present: str = "") -> Field:
@@ -206,22 +180,6 @@ def one_of(column: str, values: Iterable[str]) -> str:
     """The expression that a column has one of some texts, which come from the product, not from a request."""
     listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
     return f"{column} IN ({listed})" if listed else NOTHING
-
-
-def label(name: str, value: str) -> str:
-    """A name and a value as they stand in ``Chunk.labels``; equal for equal pairs alone."""
-    if name == TAG:
-        value = value.casefold()
-    if len(value) > LABEL_CHARACTERS:
-        digest = hashlib.sha256(value.encode(errors="surrogatepass")).hexdigest()[:32]
-        value = f"{value[:LABEL_CHARACTERS]}#{digest}"
-    return f"{name.replace('%', '%25').replace('=', '%3D')}={value}"
-
-
-def labels(metadata: Mapping[str, str], tags: Iterable[str] = ()) -> list[str]:
-    """Labels of a document by its metadata and the tags of its insights, sorted, each once."""
-    named = {label(name, value) for name, value in metadata.items()}
-    return sorted(named | {label(TAG, tag) for tag in tags})
 
 
 def _condition(each: Filter) -> str:

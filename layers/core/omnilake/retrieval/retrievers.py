@@ -15,18 +15,21 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omnilake import archives, aws, layout, tokens
 from omnilake.configuration import AnsweringConfiguration, RetrieverConfig
+from omnilake.errors import InvalidConfiguration
 from omnilake.handler import Handler, state_handler
 from omnilake.models import Archive, Chunk, Evidence, JobId, Model, RetrievalMode, RetrieverResult, Store
 from omnilake.retrieval.plan import RetrievalPlan
 
 if TYPE_CHECKING:
     from omnilake.stores.search import View
+
+O = TypeVar("O", bound=BaseModel)
 
 MATERIAL_PREFIX = "material-"
 """Ids of entries that a retriever made for one answer begin with it."""
@@ -92,6 +95,20 @@ class Lookup:
     def vector(self, store: Store) -> list[float]:
         """The question's vector in a store's space."""
         return self.plan.vectors[store.space.space_id]
+
+    def options_as(self, model: type[O]) -> O:
+        """The options, checked.
+
+        Raises:
+            InvalidConfiguration: they do not fit; names them, not their values.
+        """
+        try:
+            return model.model_validate(dict(self.options))
+        except ValidationError as error:
+            places = sorted({".".join(map(str, each["loc"])) for each in error.errors()})
+            raise InvalidConfiguration(
+                f"Options of the retriever {self.retriever} do not fit: {', '.join(places)}."
+            ) from None
 
     def keep_material(
         self,

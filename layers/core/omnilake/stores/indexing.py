@@ -14,6 +14,7 @@ import gzip
 import io
 import json
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,12 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from omnilake import archives, aws, jobs, layout
+from omnilake import archives, aws, jobs, labels, layout
 from omnilake.embedding import centroid
 from omnilake.embedding.provider import checked
 from omnilake.embedding.report import rejected_entries
 from omnilake.errors import ArchiveNotFound, EmbeddingRejected, OmniLakeError, StageFailed, TransientError
+from omnilake.insights import outcomes
 from omnilake.models import Chunk, EmbeddingSpace, JobId, JobKind, Store
 from omnilake.queues import redeliver_soon
 from omnilake.settings import settings
@@ -251,14 +253,21 @@ def staged_rows(message: IndexMessage, store: Store) -> list[pa.Table]:
         StageFailed: a staged object is missing or unreadable.
     """
     rejected = frozenset(rejected_entries(message.job_id, message.embed_batches))
+    tags = outcomes.tags_of(message.job_id)
     return aws.concurrently(
-        partial(_staged_batch, message.job_id, store.space, rejected),
+        partial(_staged_batch, message.job_id, store.space, rejected, tags),
         range(message.embed_batches),
         threads=STAGED_AT_ONCE,
     )
 
 
-def _staged_batch(job_id: str, space: EmbeddingSpace, rejected: frozenset[EntryVersion], number: int) -> pa.Table:
+def _staged_batch(
+    job_id: str,
+    space: EmbeddingSpace,
+    rejected: frozenset[EntryVersion],
+    tags: Mapping[EntryVersion, Sequence[str]],
+    number: int,
+) -> pa.Table:
     chunk_data = _staged_object(layout.embed_batch(job_id, number))
     vector_data = _staged_object(layout.embed_vectors(job_id, number))
     try:
@@ -269,7 +278,14 @@ def _staged_batch(job_id: str, space: EmbeddingSpace, rejected: frozenset[EntryV
     if vectors.ndim != 2 or len(vectors) != len(chunks):
         raise EmbeddingRejected(f"Embedding batch {number} has not one vector for each chunk.")
     kept = [row for row, chunk in enumerate(chunks) if (chunk.entry_id, chunk.version) not in rejected]
-    return rows([chunks[row] for row in kept], checked(vectors[kept], len(kept), space))
+    tagged = [_tagged(chunks[row], tags) for row in kept]
+    return rows(tagged, checked(vectors[kept], len(kept), space))
+
+
+def _tagged(chunk: Chunk, tags: Mapping[EntryVersion, Sequence[str]]) -> Chunk:
+    """A chunk with the tags of its document's insights: they are known now, when the chunk was cut they were not."""
+    own = tags.get((chunk.entry_id, chunk.version), ())
+    return chunk.model_copy(update={"labels": [*chunk.labels, *labels.of_tags(own)]}) if own else chunk
 
 
 def _staged_object(key: str) -> bytes:

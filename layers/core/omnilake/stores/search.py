@@ -117,6 +117,17 @@ class View:
         """Some columns of all chunks, part by part, in no order."""
         yield from self._filtered(self._table.search()).select(list(columns)).limit(_ALL).to_batches(8_192)
 
+    def measured(self, vector: Sequence[float], columns: Sequence[str]) -> Iterator[tuple[float, dict[str, Any]]]:
+        """Each chunk's cosine similarity to a vector, and some of its columns by name, in no order.
+
+        Args:
+            vector: of the question, in the store's space, shape (dimensions,).
+            columns: of a chunk.
+        """
+        for batch in self.scan([*columns, VECTOR]):
+            rows = batch.select(list(columns)).to_pylist()
+            yield from zip(cosines(batch[VECTOR], vector), rows, strict=True)
+
     def read(self, chunk_ids: Sequence[str]) -> list[Evidence]:
         """Chunks by their ids, in the ids' order, without scores; those that are not there are left out."""
         found: dict[str, Evidence] = {}
