@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from omnilake import jobs, tokens
@@ -16,7 +17,7 @@ from omnilake.answering.parts import (
     write_part,
 )
 from omnilake.configuration import AnsweringConfiguration, FusionConfig
-from omnilake.errors import StageFailed
+from omnilake.errors import AsOfUnavailable, StageFailed
 from omnilake.generation import words
 from omnilake.generation.sentences import fold
 from omnilake.models import (
@@ -87,6 +88,7 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
         config=configuration.fusion,
         weights=retriever_weights(configuration),
         spaces=plan.spaces,
+        left_out=plan.left_out,
     )
     # Retrievers that run while rows are committed may read two versions of a store: all is there in the newer.
     read = sorted(pair for result in results for pair in result.store_versions.items())
@@ -104,18 +106,25 @@ def fused_evidence(
     config: FusionConfig = PLAIN,
     weights: Mapping[str, float] | None = None,
     spaces: Mapping[str, str] | None = None,
+    left_out: Mapping[str, int] | None = None,
 ) -> FusedEvidence:
     """Evidence out of retrievers' results, then what stands beside it; none below the floor of the question's support.
 
     Where no retriever measured a cosine the floor can't be applied: the claims have their own. Nor is it to what a
     retriever brought that measures nothing: it was named, computed or fetched for this question.
 
+    Args:
+        left_out: what the plan itself left out: reason → count.
+
     Raises:
+        AsOfUnavailable: the store is gone in the version that was asked for.
         StageFailed: every retriever failed.
     """
     outcome = {result.retriever: result.error.code if result.error else "ok" for result in results}
     if not any(result.error is None for result in results):
         named = ", ".join(f"{name} ({code})" for name, code in sorted(outcome.items()))
+        if set(outcome.values()) == {AsOfUnavailable.code}:
+            raise AsOfUnavailable("The store is not kept in that version.")
         raise StageFailed(f"Every retriever failed: {named}.")
     matched = {each.chunk.chunk_id for result in results for each in result.evidence}
     similarity = best_similarity(results)
@@ -155,6 +164,9 @@ def fused_evidence(
     ]
     evidence = [*evidence, *beside]
     total = sum(tokens.count(each.chunk.text) for each in evidence)
+    told = Counter(dropped)
+    for reasons_of in (left_out or {}, *(result.left_out for result in results)):
+        told.update(reasons_of)
     return FusedEvidence(
         evidence=evidence,
         nearest=nearest,
@@ -163,10 +175,10 @@ def fused_evidence(
         fits=total <= context_tokens,
         coverage=Coverage(
             retrievers=outcome,
-            chunks_matched=len(matched),
+            chunks_matched=len(matched) + sum(max(0, each.matched - len(each.evidence)) for each in results),
             chunks_read=len(evidence),
             chunks_beside=len(beside),
-            chunks_dropped=dropped,
+            chunks_dropped=dict(told),
         ),
     )
 

@@ -15,7 +15,7 @@ from omnilake.models import Answer, Archive, DocumentStatus, InformationRequest,
 from omnilake.retrieval import AsOf
 from omnilake.retrieval.retrievers import MATERIAL_PREFIX
 
-SUPERSEDED = "superseded_since"
+SUPERSEDED = "entries_superseded_since"
 """Entries whose version of then is not in search any more."""
 
 _STORE_VERSION = re.compile(r"v([1-9]\d{0,17})")

@@ -17,6 +17,8 @@ NAME = "exact"
 MAX_NAMES = 20
 """Most names that are looked for."""
 
+MAX_NAME_CHARACTERS = 500
+
 BEYOND_LIMIT = "beyond_limit"
 """Reason of ``Found.left_out``."""
 
@@ -42,10 +44,9 @@ def find(lookup: Lookup) -> Found:
         if not _filtered(plan):
             view = view.narrowed(condition(names, store.archive_id))
         matched += view.count()
-        measured = (
-            (-cosine, str(row["chunk_id"])) for cosine, row in view.measured(lookup.vector(store), ["chunk_id"])
-        )
-        evidence += view.read([chunk_id for _, chunk_id in heapq.nsmallest(plan.limit, measured)])
+        measured = view.measured(lookup.vector(store), ["chunk_id"])
+        nearest = heapq.nsmallest(plan.limit, ((-cosine, str(row["chunk_id"])) for cosine, row in measured))
+        evidence += view.read([chunk_id for _, chunk_id in nearest])
     beyond = matched - len(evidence)
     return Found(evidence=evidence, matched=matched, left_out={BEYOND_LIMIT: beyond} if beyond > 0 else {})
 
@@ -55,7 +56,8 @@ def names_in(question: str) -> list[str]:
     quoted = [each.strip() for each in _QUOTED.findall(question)]
     words = [word.strip(_AROUND) for word in question.split()]
     named = [word for word in words if "/" in word.strip("/") or _FILE.search(word) or _ENTRY_ID.fullmatch(word)]
-    return [name for name in dict.fromkeys([*quoted, *named]) if name][:MAX_NAMES]
+    found = dict.fromkeys([*quoted, *named])
+    return [name for name in found if 0 < len(name) <= MAX_NAME_CHARACTERS][:MAX_NAMES]
 
 
 def condition(names: list[str], archive_id: str) -> str:

@@ -177,7 +177,7 @@ def conjunction(terms: Iterable[str]) -> str:
 
 
 def one_of(column: str, values: Iterable[str]) -> str:
-    """The expression that a column has one of some texts, which come from the product, not from a request."""
+    """The expression that a column has one of some texts."""
     listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
     return f"{column} IN ({listed})" if listed else NOTHING
 

@@ -36,13 +36,11 @@ def find(lookup: Lookup) -> Found:
     """
     options = lookup.options_as(Options)
     by_archive: list[list[Evidence]] = []
-    matched = 0
     for store in lookup.stores:
         view = lookup.view(store)
         held: dict[str, _Held] = {}
         columns = ["chunk_id", "entry_id", "version", "received_at", "posted_at"]
         for cosine, row in view.measured(lookup.vector(store), columns):
-            matched += 1
             when = (_when(row), str(row["version"]))
             known = held.get(row["entry_id"], _Held(when, []))
             keep = heapq.heappush if len(known.nearest) < options.chunks else heapq.heappushpop
@@ -51,7 +49,7 @@ def find(lookup: Lookup) -> Found:
         newest = heapq.nlargest(options.entries, held.values(), key=lambda each: each.newest)
         ids = [chunk_id for each in newest for _, chunk_id in sorted(each.nearest, reverse=True)]
         by_archive.append(view.read(ids[: lookup.plan.limit]))
-    return Found(evidence=_newest_first(by_archive), matched=matched)
+    return Found(evidence=_newest_first(by_archive))
 
 
 def _when(row: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ from omnilake.retrieval.plan import RetrievalPlan
 if TYPE_CHECKING:
     from omnilake.stores.search import View
 
-O = TypeVar("O", bound=BaseModel)
+Options = TypeVar("Options", bound=BaseModel)
 
 MATERIAL_PREFIX = "material-"
 """Ids of entries that a retriever made for one answer begin with it."""
@@ -84,9 +84,15 @@ class Lookup:
         """
         from omnilake.retrieval.views import open_view
 
-        view = open_view(store, self.plan, keeps_all=not self._latest_only[store.archive_id])
-        self.store_versions[store.store_id] = view.version
-        return view
+        if store.store_id not in self._views:
+            view = open_view(store, self.plan, keeps_all=not self._latest_only[store.archive_id])
+            self._views[store.store_id] = view
+            self.store_versions[store.store_id] = view.version
+        return self._views[store.store_id]
+
+    @cached_property
+    def _views(self) -> dict[str, View]:
+        return {}
 
     @cached_property
     def _latest_only(self) -> dict[str, bool]:
@@ -96,7 +102,7 @@ class Lookup:
         """The question's vector in a store's space."""
         return self.plan.vectors[store.space.space_id]
 
-    def options_as(self, model: type[O]) -> O:
+    def options_as(self, model: type[Options]) -> Options:
         """The options, checked.
 
         Raises:
