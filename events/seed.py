@@ -385,12 +385,20 @@ LARGE: dict[str, Any] = {
     "evidence_limit": 200,
     "max_claims": 12,
 }
+EXECUTION_ARN = "arn:aws:states:us-east-1:000000000000:execution:omnilake-answer-request:sample-cited"
 SUBMITTED_KEY = "sample-event"
 
 REQUESTS: dict[str, dict[str, Any]] = {
     "sample-plan": QUESTION,
     "sample-plan-empty-question": {**QUESTION, "question": "  ?! "},
     "sample-plan-long-question": {**QUESTION, "question": "lock " * 10_000},
+    "sample-plan-everything": {
+        **QUESTION,
+        "mode": "INCLUSIVE",
+        "tenant": {"business_id": "harbour-board"},
+        "filters": [{"field": "received_at", "operator": "ge", "value": "2026-01-01"}],
+    },
+    "sample-plan-unknown-filter": {**QUESTION, "filters": [{"field": "colour", "value": "red"}]},
     "sample-plan-unknown-archive": {**QUESTION, "archives": ["sample-missing"]},
     "sample-record-request-failure": QUESTION,
     "sample-record-compaction-failure": LARGE,
@@ -420,6 +428,22 @@ class Answers:
         _misquote("sample-verify-misquoted")
         _copy(base, "sample-publish-answered", VERIFIED_PARTS)
         _open_job("sample-publish-answered", JobKind.ANSWER_REQUEST, HARBOUR)
+        self._other_retrievers(base)
+
+    def _other_retrievers(self, base: str) -> None:
+        """Plans for the retrievers that this question does not need; one of them follows an answer."""
+        cited = "sample-cited"
+        _copy(base, cited, VERIFIED_PARTS)
+        _open_job(cited, JobKind.ANSWER_REQUEST, HARBOUR)
+        self._stack.invoke("PublishAnswer", job_id=cited, execution_arn=EXECUTION_ARN)
+        plans: dict[str, dict[str, Any]] = {
+            "everything": {"mode": "INCLUSIVE", "tags": ["harbour"]},
+            "recent": {"retrievers": ["recent"]},
+            "exact": {"question": "What does harbour-handbook.md say of the sea lock?", "retrievers": ["exact"]},
+            "related": {"mode": "RELATED", "related_to": cited},
+        }
+        for name, fields in plans.items():
+            self._run(f"sample-retrieve-{name}", {**QUESTION, **fields}, "PlanRetrieval")
 
     def unanswered(self) -> None:
         """A question that the archive holds no answer to."""
