@@ -5,6 +5,7 @@ import json
 import pytest
 
 from omnilake import aws, configuration, layout
+from omnilake.configuration import Step
 from omnilake.configuration.loading import parse
 from omnilake.errors import InvalidConfiguration
 
@@ -51,3 +52,21 @@ def test_the_hash_changes_with_every_value() -> None:
     other = parse(json.dumps(OWN | {"memo_days": 1}).encode())
     assert some.hash != other.hash
     assert some.hash == parse(json.dumps(OWN).encode()).hash
+
+
+@pytest.mark.parametrize("profile", ["bedrock", "openai"])
+def test_a_profile_names_priced_models_that_get_cheaper_until_the_cheapest(profile: str) -> None:
+    found = configuration.product(profile)
+    compose, small = (found.models[found.steps[step]] for step in (Step.COMPOSE, Step.MAP))
+    assert compose.provider == small.provider == profile
+    assert compose.input_usd > small.input_usd > 0
+    while compose.cheaper:
+        cheaper = found.models[compose.cheaper]
+        assert (cheaper.input_usd, cheaper.output_usd) < (compose.input_usd, compose.output_usd)
+        compose = cheaper
+
+
+def test_bedrocks_models_are_called_by_the_inference_profiles_of_a_geography() -> None:
+    found = configuration.product("bedrock", "eu")
+    assert found.models["nova-pro"].model == "eu.amazon.nova-pro-v1:0"
+    assert found.models["gpt-4.1"].model == "gpt-4.1"

@@ -58,6 +58,8 @@ class Settings(BaseModel):
     as evidence: the answer abstains."""
     answering_profile: str = "extractive"
     """Which models of the product's own configuration answer (``configuration.product``)."""
+    answering_geography: str = ""
+    """Beginning of the inference profiles by which they are called on Bedrock; empty: by their own ids."""
     fetch_seconds: float = Field(default=90, gt=0)
     """Seconds after which one invocation of Fetch Pages fetches no further page of a source."""
     allowed_private_hosts: str = ""

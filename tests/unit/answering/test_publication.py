@@ -66,8 +66,8 @@ def test_an_answer_cites_every_claim_and_says_what_it_took(archive: Archive, pub
         "configuration",
         "embedding_space.docs",
         "store.docs",
-        "generation",
-        "prompt",
+        "model.compose",
+        "prompt.compose",
     }
     assert [(route.retriever, route.by) for route in answer.routes] == [("vector", "default")]
     assert answer.coverage.chunks_read == 2

@@ -14,6 +14,7 @@ from omnilake.models import (
     MAX_QUESTION_CHARACTERS,
     Claim,
     Coverage,
+    Degradation,
     Evidence,
     InformationRequest,
     JobId,
@@ -66,6 +67,9 @@ class VerifiedClaims(Model):
 
     claims: list[Claim]
     removed: dict[str, int]
+    degraded: list[Degradation] = Field(default=[])  # of the judge
+    ledger: list[LedgerLine] = Field(default=[])  # of the judge
+    versions: dict[str, str] = Field(default={})  # of the judge
 
 
 def read_part(job_id: str, part: str, model: type[M]) -> M:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,8 +109,11 @@ def assemble(job_id: str, request: InformationRequest, execution_arn: str) -> An
     verified = find_part(job_id, VERIFIED, VerifiedClaims)
     coverage, reasons = fused.coverage, list(fused.reasons)
     if composed is not None:
-        removed = verified.removed if verified else {}
-        coverage = composed.coverage.model_copy(update={"claims_removed": removed})
+        coverage = composed.coverage
+        if verified is not None:
+            removed = dict(Counter(coverage.claims_removed) + Counter(verified.removed))
+            degraded = [*coverage.degraded, *verified.degraded]
+            coverage = coverage.model_copy(update={"claims_removed": removed, "degraded": degraded})
         if not (verified and verified.claims):
             reasons = [NO_VERIFIED_CLAIM if composed.claims else NO_CLAIM]
     claims, citations = cite(
@@ -126,7 +130,7 @@ def assemble(job_id: str, request: InformationRequest, execution_arn: str) -> An
         AnswerStatus.QUOTED: QUOTED,
     }[status]
     abstained = status is AnswerStatus.ABSTAINED
-    ledger = composed.ledger if composed else []
+    ledger = [*(composed.ledger if composed else []), *(verified.ledger if verified else [])]
     answer = Answer(
         job_id=job_id,
         archives=[each.archive_id for each in found],
@@ -140,7 +144,9 @@ def assemble(job_id: str, request: InformationRequest, execution_arn: str) -> An
         coverage=coverage,
         ledger=ledger,
         cost_usd=sum(line.cost_usd for line in ledger),
-        versions=_versions(job_id, found, fused.store_versions) | (composed.versions if composed else {}),
+        versions=_versions(job_id, found, fused.store_versions)
+        | (composed.versions if composed else {})
+        | (verified.versions if verified else {}),
         replay_of=request.replay_of,
         forked_from=request.forked_from,
         execution_arn=execution_arn,

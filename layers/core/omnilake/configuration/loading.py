@@ -36,7 +36,7 @@ def load() -> Loaded:
     except ClientError as error:
         if aws.error_code(error) not in _ABSENT:
             raise
-        return Loaded(product(settings().answering_profile), "")
+        return Loaded(product(settings().answering_profile, settings().answering_geography), "")
     return Loaded(parse(answer["Body"].read()), answer.get("VersionId", ""))
 
 
@@ -54,14 +54,18 @@ def parse(data: bytes) -> AnsweringConfiguration:
 
 
 @cache
-def product(profile: str) -> AnsweringConfiguration:
+def product(profile: str, geography: str = "") -> AnsweringConfiguration:
     """The product's own: its models, with the steps of a profile.
 
     Args:
         profile: "extractive" (no model outside of the function), "bedrock" or "openai".
+        geography: beginning of the inference profiles by which Bedrock's models are called ("eu"); empty: by their ids.
     """
     told: dict[str, Any] = json.loads((files("omnilake.configuration") / "default.json").read_text(encoding="utf-8"))
     profiles = told.pop("profiles")
+    for model in told["models"].values():
+        if geography and model["provider"] == "bedrock":
+            model["model"] = f"{geography}.{model['model']}"
     if profile not in profiles:
         raise InvalidConfiguration(
             f"There is no profile {profile!r}.",

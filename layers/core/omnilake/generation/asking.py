@@ -68,14 +68,37 @@ class AskedModel:
         return self._configured.output_tokens
 
     def ask(self, told: Prompt, shape: Shape, check: Callable[[object], T]) -> tuple[T, Usage]:
-        """See :func:`ask`; and what it took, without what was replayed."""
-        value, replies = ask(self._wire, told, shape, check)
-        return value, self._usage([reply for reply in replies if reply.paid])
+        """See :func:`ask`; and what it took, without what was replayed.
 
-    def _usage(self, replies: Sequence[Reply]) -> Usage:
+        The details of a ``GenerationRejected`` are the ``Usage`` of the calls that were paid for nothing.
+        """
+        meter = _Meter(self._wire)
+        try:
+            value, _ = ask(meter, told, shape, check)
+        except GenerationRejected as error:
+            lost = self._usage(meter.replies).model_dump()
+            raise GenerationRejected(error.message, action=error.action, **lost) from error
+        return value, self._usage(meter.replies)
+
+    def _usage(self, replied: Sequence[Reply]) -> Usage:
+        replies = [reply for reply in replied if reply.paid]
         given, taken = sum(each.input_tokens for each in replies), sum(each.output_tokens for each in replies)
         cost = (given * self._configured.input_usd + taken * self._configured.output_usd) / 1_000_000
         return Usage(calls=len(replies), input_tokens=given, output_tokens=taken, cost_usd=round(cost, 8))
+
+
+class _Meter:
+    """A wire that keeps its replies."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.replies: list[Reply] = []
+        self.name, self.model = wire.name, wire.model
+
+    def ask(self, told: Prompt, shape: Shape, refused: tuple[Reply, str] | None) -> Reply:
+        reply = self._wire.ask(told, shape, refused)
+        self.replies.append(reply)
+        return reply
 
 
 def _checked(reply: Reply, check: Callable[[object], T]) -> T:
