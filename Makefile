@@ -2,7 +2,7 @@
 # make test        everything that needs no Docker
 # make lint        Python, template, state machines
 # make sam-local   every sample event through the real `sam local invoke` (needs Docker, or root to start one)
-# make bench-overhead | bench-ingest | bench-kill    measurements; figures go to benchmarks/results/
+# make bench-overhead | bench-ingest | bench-kill | bench-answers    measurements; figures go to benchmarks/results/
 # make build       what `sam deploy` sends to AWS:  make build ARCH=arm64|x86_64 RUNTIME=python3.13
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -64,7 +64,10 @@ bench-overhead: setup-dev
 bench-ingest: setup-dev                         ## DATA=folder of a BEIR set, DOCUMENTS=most of them
 	@$(BIN)/python benchmarks/ingest.py $(if $(DATA),--data $(DATA)) --documents $(or $(DOCUMENTS),5000)
 
+bench-answers: setup-dev                        ## DATA=folder of labelled sets, SECTIONS=with commas, QUERIES=most of a set
+	@$(BIN)/python benchmarks/answers.py --data $(DATA) $(if $(SECTIONS),--sections $(SECTIONS)) $(if $(QUERIES),--queries $(QUERIES))
+
 clean:                                          ## caches and builds; not the embedded cloud's data
 	@rm -rf .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 
-.PHONY: help setup setup-dev demo test lint sam-local build docs bench-kill bench-overhead bench-ingest clean
+.PHONY: help setup setup-dev demo test lint sam-local build docs bench-kill bench-overhead bench-ingest bench-answers clean
