@@ -21,7 +21,16 @@ HOME = ROOT / ".omnilake"
 LINT = HOME / "venvs" / "lint" / "bin"
 ASL_VALIDATOR = "asl-validator@4.0.0"
 TYPED = ("layers/core/omnilake", "local/omnilake_local", "scripts", "benchmarks")
-HANDLERS = ("ingest_document", "answer_request", "compact_evidence", "sync_source", "archives", "sources", "jobs")
+HANDLERS = (
+    "ingest_document",
+    "answer_request",
+    "compact_evidence",
+    "sync_source",
+    "archives",
+    "sources",
+    "configuration",
+    "jobs",
+)
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ from any_ingest import LANDING, any_space
 from omnilake import aws, clock, jobs, layout
 from omnilake.client import deployment as client
 from omnilake.client.deployment import Deployment, Upload
+from omnilake.configuration import product
 from omnilake.errors import ArchiveExists, InvalidRequest, JobNotFound, OmniLakeError, StageFailed
 from omnilake.models import (
     Answer,
@@ -398,3 +399,17 @@ class TestLink:
 def test_the_prompt_that_was_asked_for_is_read_from_the_lake(deployment: Deployment) -> None:
     aws.lake().write("answers/a/prompt.json", b'{"system": "s"}')
     assert deployment.prompt(answer(prompt_key="answers/a/prompt.json")) == {"system": "s"}
+
+
+def test_the_configuration_is_shown_checked_and_put_by_its_function(
+    deployment: Deployment, functions: Functions
+) -> None:
+    made = product("extractive")
+    told = made.model_dump(mode="json")
+    functions.result = {"configuration": told, "hash": made.hash, "in_force": True, "version": "v"}
+    assert deployment.configuration().configuration == made
+    assert deployment.check_configuration(told).hash == deployment.put_configuration(told).hash == made.hash
+    assert functions.invoked == [
+        ("ConfigureAnsweringFunction", {"action": action, "configuration": told if action != "show" else {}})
+        for action in ("show", "check", "put")
+    ]

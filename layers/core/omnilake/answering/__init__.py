@@ -13,5 +13,6 @@
 ``replay``        answers again, from what was recorded
 ``comparison``    what an answer says, as a hash; and what sets two answers apart
 ``failure``       what is recorded of an execution that failed
+``configuring``   the configuration of answering, shown, checked and changed
 ``parts``         what the stages hand on through the lake
 """

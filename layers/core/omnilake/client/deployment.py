@@ -18,6 +18,7 @@ from pydantic_core import to_jsonable_python
 
 from omnilake import aws, entries, jobs, layout, sources
 from omnilake.answering.comparison import AnswerDiff, compare
+from omnilake.answering.configuring import Action, ConfigurationState
 from omnilake.connectors.protocol import Problem
 from omnilake.errors import EntryNotFound, JobNotFound, OmniLakeError, SourceNotFound, StageFailed, by_name
 from omnilake.ingest import landing, stages
@@ -388,6 +389,30 @@ class Deployment:
     def _submit(self, request: dict[str, Any], idempotency_key: str | None) -> str:
         key = {"idempotency_key": idempotency_key} if idempotency_key else {}
         return str(self._invoke("SubmitRequestFunction", {"request": request, **key})["job_id"])
+
+    def configuration(self) -> ConfigurationState:
+        """The configuration of answering in force.
+
+        Raises:
+            InvalidConfiguration: the deployment's own can't be read.
+        """
+        return self._configure(Action.SHOW)
+
+    def check_configuration(self, configuration: dict[str, Any]) -> ConfigurationState:
+        """Whether a configuration would work here; nothing is changed.
+
+        Raises:
+            InvalidConfiguration: it would not; names the places.
+        """
+        return self._configure(Action.CHECK, configuration)
+
+    def put_configuration(self, configuration: dict[str, Any]) -> ConfigurationState:
+        """Check a configuration and put it in force from the next request on. Raises as :meth:`check_configuration`."""
+        return self._configure(Action.PUT, configuration)
+
+    def _configure(self, action: Action, configuration: dict[str, Any] | None = None) -> ConfigurationState:
+        event = {"action": action.value, "configuration": configuration or {}}
+        return ConfigurationState.model_validate(self._invoke("ConfigureAnsweringFunction", event))
 
     def job(self, job_id: str) -> Job:
         """The record of a job. Raises ``JobNotFound``."""

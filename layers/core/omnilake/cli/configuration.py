@@ -1,0 +1,52 @@
+"""``omnilake configuration``: how the deployment answers questions."""
+
+from __future__ import annotations
+
+import json
+from typing import IO, Any
+
+import click
+
+from omnilake.client.deployment import Deployment
+
+
+@click.group()
+def configuration() -> None:
+    """The configuration of answering: models and prices, steps, prompts, routes, retrievers, fusion."""
+
+
+@configuration.command()
+@click.pass_obj
+def show(stack: str) -> None:
+    """The configuration in force, as JSON that can be edited and put back; its hash and version on the error output."""
+    found = Deployment(stack).configuration()
+    click.echo(found.configuration.model_dump_json(indent=2))
+    click.echo(f"hash {found.hash}, {f'version {found.version}' if found.version else 'of the product'}", err=True)
+
+
+@configuration.command()
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.pass_obj
+def check(stack: str, file: IO[str]) -> None:
+    """Whether a configuration would work in this deployment. Nothing is changed."""
+    found = Deployment(stack).check_configuration(_read(file))
+    click.echo(f"It fits: hash {found.hash}.")
+
+
+@configuration.command()
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.pass_obj
+def put(stack: str, file: IO[str]) -> None:
+    """Check a configuration and put it in force, from the next request on."""
+    found = Deployment(stack).put_configuration(_read(file))
+    click.echo(f"In force: hash {found.hash}, version {found.version}.")
+
+
+def _read(file: IO[str]) -> dict[str, Any]:
+    try:
+        told = json.load(file)
+    except ValueError as error:
+        raise click.BadParameter(f"The file is not JSON: {error}.") from error
+    if not isinstance(told, dict):
+        raise click.BadParameter("The file is not a JSON object.")
+    return told
