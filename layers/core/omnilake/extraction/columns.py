@@ -23,11 +23,13 @@ _MAX_CELL_CHARACTERS = 60
 
 _CURRENCY = r"(?:[$€£¥]\s?)?"
 _UNIT = r"(?:\s?[%€])?"
-_POINT = re.compile(rf"[-+]?{_CURRENCY}(?:0|[1-9]\d*|[1-9]\d{{0,2}}(?:,\d{{3}})+)(?:\.\d+)?(?:[eE][-+]?\d+)?{_UNIT}")
-_COMMA = re.compile(rf"[-+]?{_CURRENCY}(?:0|[1-9]\d*|[1-9]\d{{0,2}}(?:\.\d{{3}})+)(?:,\d+)?{_UNIT}")
+POINT_NUMBER = re.compile(
+    rf"[-+]?{_CURRENCY}(?:0|[1-9]\d*|[1-9]\d{{0,2}}(?:,\d{{3}})+)(?:\.\d+)?(?:[eE][-+]?\d+)?{_UNIT}"
+)
+COMMA_NUMBER = re.compile(rf"[-+]?{_CURRENCY}(?:0|[1-9]\d*|[1-9]\d{{0,2}}(?:\.\d{{3}})+)(?:,\d+)?{_UNIT}")
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9]\d*)")
 _DATE = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])")
-_MOMENT = re.compile(_DATE.pattern + r"(?:[T ][0-2]\d:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|[-+]\d{2}:?\d{2})?)?")
+MOMENT = re.compile(_DATE.pattern + r"(?:[T ][0-2]\d:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|[-+]\d{2}:?\d{2})?)?")
 _YES_NO = ({"true", "false"}, {"yes", "no"})
 
 
@@ -91,12 +93,12 @@ class _Column:
 
     def _fit(self, value: str) -> None:
         if self._point is not None:
-            self._point = self._point.with_number(value, ",") if _POINT.fullmatch(value) else None
+            self._point = self._point.with_number(value, ",") if POINT_NUMBER.fullmatch(value) else None
             self._whole = self._whole and _WHOLE.fullmatch(value) is not None
         if self._comma is not None:
-            self._comma = self._comma.with_number(value, ".", decimal=",") if _COMMA.fullmatch(value) else None
+            self._comma = self._comma.with_number(value, ".", decimal=",") if COMMA_NUMBER.fullmatch(value) else None
         if self._moment is not None:
-            self._moment = self._moment.with_text(value) if _MOMENT.fullmatch(value) else None
+            self._moment = self._moment.with_text(value) if MOMENT.fullmatch(value) else None
             self._dates_alone = self._dates_alone and _DATE.fullmatch(value) is not None
 
     def told(self, rows: int) -> str:
