@@ -159,6 +159,16 @@ def answer_materials(job_id: str) -> str:
     return f"answers/{job_id}/material/"
 
 
+MATERIAL = "material-"
+"""Ids of entries that a retriever made for one answer begin with it."""
+
+
+def quoted_text(job_id: str, entry_id: str, version: str) -> str:
+    """The text that quotes of an answer point into: an entry's, or one that a retriever made for the answer."""
+    material = entry_id.startswith(MATERIAL)
+    return answer_material(job_id, entry_id, version) if material else entry_text(entry_id, version)
+
+
 def model_call(job_id: str, address: str) -> str:
     """What a model answered to one call of a request (JSON), by the address of what it was told."""
     return f"answers/{job_id}/calls/{address}.json"

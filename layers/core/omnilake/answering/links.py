@@ -17,7 +17,6 @@ from omnilake import layout
 from omnilake.generation.sentences import fold
 from omnilake.ingest import landing
 from omnilake.models import Chunk, Quote
-from omnilake.retrieval.retrievers import MATERIAL_PREFIX
 
 _EDGE_WORDS = 6  # of a long quote, at each end of its text fragment
 _S3 = "s3://"
@@ -35,7 +34,7 @@ def citation_url(quote: Quote, chunk: Chunk, *, landing_bucket: str, lake_bucket
     source = chunk.source
     if source.startswith(("http://", "https://")):
         return _of_web(source, quote, chunk)
-    made = quote.entry_id.startswith(MATERIAL_PREFIX)  # for this answer: its offsets mean nothing at the source
+    made = quote.entry_id.startswith(layout.MATERIAL)  # for this answer: its offsets mean nothing at the source
     if not source.startswith(_S3) or (source.startswith(f"{_S3}{lake_bucket}/") and not made):
         return f"{_S3}{lake_bucket}/{layout.entry_text(quote.entry_id, quote.version)}#{_characters(quote)}"
     incoming = f"{_S3}{landing_bucket}/{landing.INCOMING}"

@@ -13,7 +13,6 @@ from omnilake.answering.parts import ANSWER
 from omnilake.errors import AsOfUnavailable, InvalidRequest
 from omnilake.models import Answer, Archive, DocumentStatus, InformationRequest, Model, RetrievalMode
 from omnilake.retrieval import AsOf
-from omnilake.retrieval.retrievers import MATERIAL_PREFIX
 
 SUPERSEDED = "entries_superseded_since"
 """Entries whose version of then is not in search any more."""
@@ -43,7 +42,7 @@ def scope_of(request: InformationRequest, found: Sequence[Archive]) -> Scope:
     if not request.related_to:
         return Scope(as_of=as_of, left_out=left_out)
     answer = _earlier(request.related_to)
-    citations = [each for each in answer.citations if not each.entry_id.startswith(MATERIAL_PREFIX)]
+    citations = [each for each in answer.citations if not each.entry_id.startswith(layout.MATERIAL)]
     confined = request.mode is RetrievalMode.RELATED
     return Scope(
         as_of=as_of,

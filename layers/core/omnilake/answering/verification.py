@@ -30,7 +30,6 @@ from omnilake.generation.judging import Verdict, judge
 from omnilake.generation.recording import Calls
 from omnilake.generation.sentences import fold
 from omnilake.models import Claim, Degradation, InformationRequest, JobKind, LedgerLine, Model, Quote
-from omnilake.retrieval.retrievers import MATERIAL_PREFIX
 
 STATE = "Verify Claims"
 
@@ -161,7 +160,7 @@ class _StoredTexts:
     def _read(self, entry_id: str, version: str) -> str | None:
         """A stored text; of what a retriever made, that of this answer, or of the one that it replays."""
         keys = [layout.entry_text(entry_id, version)]
-        if entry_id.startswith(MATERIAL_PREFIX):
+        if entry_id.startswith(layout.MATERIAL):
             keys = [layout.answer_material(job_id, entry_id, version) for job_id in self._jobs]
         return next((text for key in keys if (text := _stored(key)) is not None), None)
 

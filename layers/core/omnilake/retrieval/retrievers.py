@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 Options = TypeVar("Options", bound=BaseModel)
 
-MATERIAL_PREFIX = "material-"
-"""Ids of entries that a retriever made for one answer begin with it."""
-
 
 class Found(Model):
     """What a retriever found, best first.
@@ -139,7 +136,7 @@ class Lookup:
             spans: offsets [start, end) of its chunks; one chunk when None.
         """
         identity = "\0".join((self.retriever, source))
-        entry_id = MATERIAL_PREFIX + hashlib.sha256(identity.encode()).hexdigest()[:22]
+        entry_id = layout.MATERIAL + hashlib.sha256(identity.encode()).hexdigest()[:22]
         version = hashlib.sha256(text.encode()).hexdigest()[:16]
         key = layout.answer_material(self.plan.job_id, entry_id, version)
         aws.lake().write(key, text.encode(), "text/plain; charset=utf-8")

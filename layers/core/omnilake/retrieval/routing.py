@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from omnilake.configuration import AnsweringConfiguration, RetrieverConfig, Route
 from omnilake.errors import InvalidRequest, StageFailed
 from omnilake.models import InformationRequest, Model, RouteReason
+from omnilake.retrieval import filters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 3
 """So many of a route's examples, the nearest, stand for it; its centroid stands beside them."""
-
-COLUMN_FILTER = "column."
-"""Filters on a column of a table begin with it: ``column.price``."""
 
 _URL = re.compile(r"\bhttps?://\S", re.I)
 _DATE = re.compile(
@@ -130,7 +128,7 @@ def facts(request: InformationRequest) -> set[str]:
     fields = {each.field for each in request.filters}
     told = {
         "related_to": bool(request.related_to),
-        "columns": any(each.startswith(COLUMN_FILTER) for each in fields),
+        "columns": bool(filters.on_columns(request.filters)),
         "dates": bool(fields & _DATE_FIELDS) or _DATE.search(request.question) is not None,
         "url": _URL.search(request.question) is not None,
     }

@@ -174,6 +174,21 @@ class WebsiteConnector:
             crawl.read_pages()
         return crawl.page()
 
+    def read(self, url: str) -> Record:
+        """One start page without sitemaps and links; see :func:`read_one`."""
+        site = origin(url)
+        frontier = Frontier(robots=_robots_text(self._fetcher, site), phase="pages")
+        crawl = _Crawl(self._config, self._fetcher, site, frontier, {})
+        crawl.take_up_starts()
+        crawl.read_pages()
+        pause = frontier.ready_at - time.time()
+        if frontier.waiting and pause > 0:
+            raise RateLimited.after(pause, site)
+        page = crawl.page()
+        if not page.records:
+            raise TransientError(f"A page of {site} was not read in time.")
+        return page.records[0]
+
     def close(self) -> None:
         """Close the connections."""
         self._fetcher.close()
@@ -183,6 +198,31 @@ class WebsiteConnector:
         found = Robots(text, self._config.user_agent).sitemaps
         maps = [url for url in (normalise(each, site + "/") for each in found) if url]
         return Frontier(robots=text, sitemaps=list(dict.fromkeys(maps)) or [f"{site}/sitemap.xml"])
+
+
+def read_one(
+    url: str, *, page_timeout_s: float = 10.0, policy: AddressPolicy | None = None, resolve: Resolve = system_addresses
+) -> Record:
+    """One page by itself, by the rules of a crawl: robots.txt, redirects within the origin, canonical, noindex, caps.
+
+    Args:
+        url: in normal form (``urls.normalise``).
+        page_timeout_s: of one request.
+        policy: where connections may go; the deployment's own when omitted.
+        resolve: names to addresses.
+    Raises:
+        SourceError: it can't be read, or is not to be; says why.
+        RateLimited: the site asks for a pause.
+        TransientError: robots.txt can't be read for now.
+    """
+    config = WebsiteConfig(
+        start_url=url, max_pages=2, max_depth=0, follow_links="never", page_timeout_s=page_timeout_s
+    )  # the second is for the page that it names as canonical
+    connector = WebsiteConnector(config, Credentials(), policy=policy, resolve=resolve)
+    try:
+        return connector.read(url)
+    finally:
+        connector.close()
 
 
 def _robots_text(fetcher: Fetcher, site: str) -> str:
@@ -258,14 +298,17 @@ class _Crawl:
             cursor={"crawled_at": now()} if self._done else None,
         )
 
+    def take_up_starts(self) -> None:
+        """Put the start pages into the queue."""
+        for url in self._config.starts[self._site]:
+            self._take_up(Waiting(url=url), start=True)
+
     # --- sitemaps ---------------------------------------------------------------------------------------------------
 
     def read_sitemaps(self) -> None:
         """Read sitemaps until there are no more or the time is up; then take up start pages and known pages."""
         state = self._state
-        starts = self._config.starts[self._site]
-        for url in starts:
-            self._take_up(Waiting(url=url), start=True)
+        self.take_up_starts()
         while state.sitemaps and state.sitemap_files < _MAX_SITEMAPS and self._may_go_on():
             url = state.sitemaps.pop(0)
             state.sitemap_files += 1

@@ -14,10 +14,11 @@ from omnilake.extraction.structure import fold
 
 Value = Decimal | str | bool
 
-_YES = {"true": True, "yes": True, "false": False, "no": False}
+_YES_OR_NO = {"true": True, "yes": True, "false": False, "no": False}
 _MAX_FIGURE = 30
 """Longest figure in characters, and its largest exponent of ten: 1e999999 is no figure that anybody reckons with."""
 _NOT_A_FIGURE = re.compile(r"[^-+.\deE]")
+_DATE_OR_PART = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2}(?:[T ]\d{2}:\d{2}.*)?)?)?")
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -49,6 +50,26 @@ class Column:
     def words(self) -> list[str]:
         """Words of the name, lower case: "monthlyCost_usd" has three."""
         return words_of(_CAMEL.sub(" ", self.name))
+
+    def value_of(self, told: str | int | float | bool) -> Value:
+        """A value that somebody compares the cells with, as the cells have it.
+
+        Raises:
+            LookupError, ValueError, ArithmeticError: it does not fit the column's type.
+        """
+        match self.type:
+            case ColumnType.NUMBER:
+                text = str(told)
+                if not POINT_NUMBER.fullmatch(text) or len(text) > _MAX_FIGURE:
+                    raise ValueError("no number")  # nor is a truth value, whose text is True
+                return figure(text)
+            case ColumnType.YES_NO:
+                return told if isinstance(told, bool) else _YES_OR_NO[str(told).casefold()]
+            case ColumnType.DATE:
+                if not isinstance(told, str) or not _DATE_OR_PART.fullmatch(told):
+                    raise ValueError("no date")
+                return told.replace("T", " ")
+        return fold(str(told))
 
 
 @dataclass(frozen=True)
@@ -99,8 +120,8 @@ def figure(text: str, *, decimal: str = ".") -> Decimal:
 
 def _column(name: str, cells: list[str]) -> Column:
     filled = [cell for cell in cells if cell]
-    if filled and all(cell.casefold() in _YES for cell in filled):
-        return Column(name, ColumnType.YES_NO, cells, [_YES[cell.casefold()] if cell else None for cell in cells])
+    if filled and all(cell.casefold() in _YES_OR_NO for cell in filled):
+        return Column(name, ColumnType.YES_NO, cells, [_YES_OR_NO[cell.casefold()] if cell else None for cell in cells])
     for pattern, decimal in ((POINT_NUMBER, "."), (COMMA_NUMBER, ",")):
         if filled and all(len(cell) <= _MAX_FIGURE and pattern.fullmatch(cell) for cell in filled):
             numbers = [figure(cell, decimal=decimal) if cell else None for cell in cells]

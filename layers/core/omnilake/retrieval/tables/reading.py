@@ -454,8 +454,8 @@ class _Reader:
     def _extreme_query(
         self, cue: _Cue, free: Sequence[_Mention], held: tuple[Condition, ...], group_by: str, which: str
     ) -> Query | None:
-        """The highest price is in a row; "which harbour has the most boats" (or the most of an amount) asks for the group
-        with the most rows (or the highest total)."""
+        """The highest price is in a row; "which harbour has the most boats" (the most of an amount) asks for the group
+        with the most rows (the highest total)."""
         types = {ColumnType.DATE} if cue.word in _OF_DATES else {ColumnType.NUMBER, ColumnType.DATE}
         column = self._reckoned(cue, free, types, which)
         of_groups = cue.word in _OF_AMOUNTS and which != "" and _repeats(self.columns[which])
