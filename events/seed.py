@@ -378,6 +378,8 @@ UNANSWERED: dict[str, Any] = {
     "archives": [HARBOUR],
     "question": "How much sugar belongs into a chocolate cake?",
 }
+FEES: dict[str, Any] = {"archives": [HARBOUR], "question": "What is the highest fee per day?"}
+PAGE: dict[str, Any] = {"archives": [HARBOUR], "question": "What does https://harbour.example/status say?"}
 LARGE: dict[str, Any] = {
     "archives": [LIGHTHOUSES],
     "question": "How often does the keeper of the lighthouse replace the lamp?",
@@ -444,6 +446,11 @@ class Answers:
         }
         for name, fields in plans.items():
             self._run(f"sample-retrieve-{name}", {**QUESTION, **fields}, "PlanRetrieval")
+
+    def computed_and_fetched(self) -> None:
+        """Questions to a table, and to a page of a host that no configuration allows."""
+        self._run("sample-retrieve-rows", FEES, "PlanRetrieval")
+        self._run("sample-retrieve-website", PAGE, "PlanRetrieval")
 
     def unanswered(self) -> None:
         """A question that the archive holds no answer to."""
@@ -582,7 +589,16 @@ def seed(stack_name: str) -> None:
             *[partial(seed_ingestion, stack, zone, each) for each in ingestions()],
         ]
     )
-    _concurrently([answers.lighthouses, answers.harbour, answers.unanswered, answers.requests, answers.submitted])
+    _concurrently(
+        [
+            answers.lighthouses,
+            answers.harbour,
+            answers.unanswered,
+            answers.computed_and_fetched,
+            answers.requests,
+            answers.submitted,
+        ]
+    )
     seed_syncs()
     seed_collections(stack)
     settle(deployment, zone.arrivals, since)

@@ -237,7 +237,8 @@ class Cloud:
         """Citations whose quote does not stand at its offsets in the stored text."""
         wrong = []
         for citation in answer.citations:
-            text = aws.lake().read(layout.entry_text(citation.entry_id, citation.version)).decode()
+            key = layout.quoted_text(answer.job_id, citation.entry_id, citation.version)
+            text = aws.lake().read(key).decode()
             if fold(text[citation.start : citation.end]) != citation.quote:
                 wrong.append(f"[{citation.number}] {citation.quote!r}")
         return wrong

@@ -47,7 +47,8 @@ def demo() -> None:
     pages = write_corpus(corpus)
     examples = project.root / "examples"
     console.print(f"{len(pages)} operation pages out of botocore's models, and examples/ of six formats")
-    outcomes = ingest(deployment, ARCHIVE, files_below(corpus) + files_below(examples))
+    documents = [each for each in files_below(examples) if each.path.parent == examples]
+    outcomes = ingest(deployment, ARCHIVE, files_below(corpus) + documents)
     if any(outcome["status"] == "FAILED" for outcome in outcomes.values()):
         raise click.ClickException("Some documents failed; see above.")
 
