@@ -16,6 +16,7 @@ from omnilake.answering.parts import (
     read_request,
     write_part,
 )
+from omnilake.answering.reranking import Reranking, reranking_of
 from omnilake.configuration import AnsweringConfiguration, FusionConfig
 from omnilake.errors import AsOfUnavailable, StageFailed
 from omnilake.generation import words
@@ -89,6 +90,7 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
         weights=retriever_weights(configuration),
         spaces=plan.spaces,
         left_out=plan.left_out,
+        reranking=reranking_of(job_id, request, configuration),
     )
     # Retrievers that run while rows are committed may read two versions of a store: all is there in the newer.
     read = sorted(pair for result in results for pair in result.store_versions.items())
@@ -107,6 +109,7 @@ def fused_evidence(
     weights: Mapping[str, float] | None = None,
     spaces: Mapping[str, str] | None = None,
     left_out: Mapping[str, int] | None = None,
+    reranking: Reranking | None = None,
 ) -> FusedEvidence:
     """Evidence out of retrievers' results, then what stands beside it; none below the floor of the question's support.
 
@@ -115,6 +118,7 @@ def fused_evidence(
 
     Args:
         left_out: what the plan itself left out: reason → count.
+        reranking: by the model that the configuration or the request names.
 
     Raises:
         AsOfUnavailable: the store is gone in the version that was asked for.
@@ -137,6 +141,7 @@ def fused_evidence(
         spaces=spaces,
         max_per_entry=config.max_per_entry,
         diversity=config.diversity,
+        rerank=reranking.rerank if reranking else None,
         max_tokens=config.max_tokens,
         count_tokens=tokens.count,
     )
@@ -179,7 +184,10 @@ def fused_evidence(
             chunks_read=len(evidence),
             chunks_beside=len(beside),
             chunks_dropped=dict(told),
+            degraded=reranking.degraded if reranking else [],
         ),
+        ledger=reranking.ledger if reranking else [],
+        versions=reranking.versions if reranking else {},
     )
 
 

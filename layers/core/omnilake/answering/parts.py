@@ -51,6 +51,8 @@ class FusedEvidence(Model):
     fits: bool  # one context holds it
     coverage: Coverage
     store_versions: dict[str, int] = Field(default={})  # store id → version of its table that was read
+    ledger: list[LedgerLine] = Field(default=[])  # of reranking
+    versions: dict[str, str] = Field(default={})  # of reranking
 
 
 class ComposedClaims(Model):

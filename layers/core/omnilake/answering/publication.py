@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from omnilake import __version__, archives, aws, jobs
+from omnilake.answering import replay
 from omnilake.answering.comparison import content_hash
 from omnilake.answering.links import citation_url
 from omnilake.answering.parts import (
@@ -130,7 +131,8 @@ def assemble(job_id: str, request: InformationRequest, execution_arn: str) -> An
         AnswerStatus.QUOTED: QUOTED,
     }[status]
     abstained = status is AnswerStatus.ABSTAINED
-    ledger = [*(composed.ledger if composed else []), *(verified.ledger if verified else [])]
+    paid = [] if replay.takes_evidence(request) else fused.ledger  # else it was paid for by the job it is taken from
+    ledger = [*paid, *(composed.ledger if composed else []), *(verified.ledger if verified else [])]
     answer = Answer(
         job_id=job_id,
         archives=[each.archive_id for each in found],
@@ -145,6 +147,7 @@ def assemble(job_id: str, request: InformationRequest, execution_arn: str) -> An
         ledger=ledger,
         cost_usd=sum(line.cost_usd for line in ledger),
         versions=_versions(job_id, found, fused.store_versions)
+        | fused.versions
         | (composed.versions if composed else {})
         | (verified.versions if verified else {}),
         replay_of=request.replay_of,

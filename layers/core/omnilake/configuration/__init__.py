@@ -9,6 +9,8 @@ The hash of what is in force goes into every answer's versions.
 
 from omnilake.configuration.loading import Loaded, load, product
 from omnilake.configuration.models import (
+    RERANKERS,
+    WRITERS,
     AnsweringConfiguration,
     FusionConfig,
     ModelConfig,
@@ -18,6 +20,8 @@ from omnilake.configuration.models import (
 )
 
 __all__ = [
+    "RERANKERS",
+    "WRITERS",
     "AnsweringConfiguration",
     "FusionConfig",
     "Loaded",

@@ -19,18 +19,27 @@ class Step(StrEnum):
     MAP = "map"  # claims of a group of chunks
     COMPOSE = "compose"  # the claims of the answer
     JUDGE = "judge"  # whether a quote supports its claim; optional
+    RERANK = "rerank"  # the order of the best chunks; optional
+
+
+WRITERS = frozenset({"extractive", "bedrock", "openai"})
+"""Providers whose models do the steps other than rerank."""
+
+RERANKERS = frozenset({"bedrock", "cohere"})
+"""Providers that have rerank models."""
 
 
 class ModelConfig(Model):
     """A model that steps may name."""
 
-    provider: Literal["extractive", "bedrock", "openai"]
+    provider: Literal["extractive", "bedrock", "openai", "cohere"]  # cohere: for the step rerank alone
     model: str = ""  # id, or the id or ARN of an inference profile; none of the extractive provider
-    endpoint: str = ""  # base address of an OpenAI-compatible API
+    endpoint: str = ""  # base address of an OpenAI-compatible API, or of Cohere's
     context_tokens: int = Field(default=8_000, ge=256)  # prompt and answer together
     output_tokens: int = Field(default=2_000, ge=64)  # most of one answer
     input_usd: float = Field(default=0.0, ge=0)  # per million tokens
     output_usd: float = Field(default=0.0, ge=0)  # per million tokens
+    call_usd: float = Field(default=0.0, ge=0)  # per call, of models that are billed by it (rerank)
     concurrency: int = Field(default=10, ge=1, le=1_000)  # calls at a time that its quota allows
     first_token_s: float = Field(default=0.5, ge=0)  # seconds before an answer begins, for the reckoning
     output_tokens_per_s: float = Field(default=60.0, gt=0)
@@ -105,6 +114,10 @@ class AnsweringConfiguration(Model):
         missing = sorted({Step.MAP, Step.COMPOSE} - set(self.steps))
         if missing:
             raise ValueError(f"no model for {', '.join(missing)}")
+        for step, name in self.steps.items():
+            able = RERANKERS if step is Step.RERANK else WRITERS
+            if self.models[name].provider not in able:
+                raise ValueError(f"the model {name} can't {step.value}")
         names = [route.name.casefold() for route in self.routes]
         if len(names) > len(set(names)):
             raise ValueError("two routes have one name")

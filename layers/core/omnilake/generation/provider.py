@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import Field
 
-from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step
+from omnilake.configuration import RERANKERS, WRITERS, AnsweringConfiguration, ModelConfig, Step
 from omnilake.errors import InvalidConfiguration, InvalidRequest, StageFailed
 from omnilake.models import AnswerStyle, Claim, Evidence, InformationRequest, LedgerLine, Model, ProviderChoices
 
@@ -93,7 +93,7 @@ def model_name(step: Step, configuration: AnsweringConfiguration, choices: Provi
     """Name of the model that does a step: the request's choice, else the configuration's; empty when none does.
 
     Raises:
-        InvalidRequest: the request names a model that the configuration does not have.
+        InvalidRequest: the request names a model that the configuration does not have, or that can't do the step.
     """
     chosen = str(getattr(choices, step.value)) or configuration.steps.get(step, "")
     if chosen and chosen not in configuration.models:
@@ -101,6 +101,10 @@ def model_name(step: Step, configuration: AnsweringConfiguration, choices: Provi
             f"No model for the step {step.value} is configured under that name.",
             action=f"Take one of: {', '.join(sorted(configuration.models))}.",
         )
+    if chosen:
+        able = RERANKERS if step is Step.RERANK else WRITERS
+        if configuration.models[chosen].provider not in able:
+            raise InvalidRequest(f"The model {chosen} can't {step.value}.", action="Name another one for that step.")
     return chosen
 
 
