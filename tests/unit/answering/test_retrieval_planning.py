@@ -42,7 +42,8 @@ def test_the_plan_holds_the_questions_vector_and_the_retrievers_of_the_deploymen
     [vector] = plan.vectors.values()
     assert vector == pytest.approx(WordHashEmbedder().embed_query(request.question).tolist())
     assert plan.retrievers == ["full_text", "vector"]
-    assert jobs.get(JOB).state == "Plan Retrieval"
+    job = jobs.get(JOB)
+    assert (list(job.entered), job.progress["retrievers"]) == (["Plan Retrieval", "Retrieve"], 2)
 
 
 def test_nothing_of_the_question_is_in_what_the_state_returns() -> None:

@@ -93,6 +93,7 @@ def plan_retrieval(job_id: str) -> PlanResult:
         left_out=scope.left_out,
     )
     write_part(job_id, PLAN, plan)
+    jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Retrieve", retrievers=len(plan.retrievers), retrievers_done=0)
     functions = settings().retriever_functions
     return PlanResult(retrievers=[RetrieverTarget(name=name, function=functions[name]) for name in routing.retrievers])
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from omnilake import archives, aws, layout, tokens
+from omnilake import archives, aws, jobs, layout, tokens
 from omnilake.configuration import AnsweringConfiguration, RetrieverConfig
 from omnilake.errors import InvalidConfiguration
 from omnilake.handler import Handler, state_handler
@@ -216,6 +216,7 @@ def retrieve(job_id: str, name: str, find: Find) -> RetrieveResult:
         neighbours=_neighbours(lookup, found.evidence, reach) if reach else {},
     )
     lake.write_model(layout.answer_part(job_id, f"evidence/{name}"), result)
+    jobs.count(job_id, retrievers_done=1, candidates=len(found.evidence))
     return RetrieveResult(retriever=name, count=len(found.evidence))
 
 
