@@ -357,7 +357,7 @@ class Chunk(Model):
     posted_at: float | None = None
     speaker: str | None = None
     media_type: str = ""
-    source_type: str = ""  # upload, slack, gitlab, …; a writer's own
+    source_type: str = ""  # s3 (uploads), slack, gitlab, …; a writer's own
     received_at: str = ""  # when this version came, ISO 8601
     effective_on: str = ""  # from when its content holds, ISO 8601; empty: not said
     labels: list[str] = []  # "name=value" of the document's metadata, "tag=…" of its insights

@@ -94,3 +94,18 @@ def test_the_chunking_of_a_rule_goes_before_the_archives() -> None:
     assert {chunk.context for chunk in chunks["plain"]} == {"plain"}
     assert all(chunk.parent_start is not None for chunk in chunks["ruled"])
     assert all(chunk.parent_start is None for chunk in chunks["plain"])
+
+
+def test_chunks_carry_what_filters_ask_for() -> None:
+    told, document = extracted("talk", Processor.PROSE, "one", SegmentKind.PARAGRAPH)
+    facts = {
+        "media_type": "text/markdown",
+        "source_type": "slack",
+        "received_at": "2026-03-05T10:00:00+02:00",
+        "effective_on": "2026-04-01",
+        "metadata": {"owner": "Ann", "business_id": "acme"},
+    }
+    [chunk] = cut(ChunkingConfig(), (told.model_copy(update=facts), document))["talk"]
+    assert (chunk.media_type, chunk.source_type) == ("text/markdown", "slack")
+    assert (chunk.received_at, chunk.effective_on) == ("2026-03-05T08:00:00.000Z", "2026-04-01T00:00:00.000Z")
+    assert chunk.labels == ["business_id=acme", "owner=Ann"]

@@ -86,3 +86,16 @@ def test_a_scan_is_read_by_the_function_that_the_deployment_names(monkeypatch: p
     assert scan.live
     assert [(segment.page, segment.start) for segment in document_of(scan).segments] == [(2, 0)]
     assert asked == [{"bucket": scan.ref.bucket, "key": scan.ref.key, "version_id": scan.ref.version_id}]
+
+
+def test_a_document_can_not_say_whose_it_is() -> None:
+    forged = {
+        "format": "omnilake.conversation/1",
+        "metadata": {"business_id": "acme", "region": "eu", "platform": "slack"},
+        "messages": [{"author": "Eve", "text": "Let me in.", "posted_at": "2026-03-05T08:00:00Z"}],
+    }
+    (entry,) = extracted(("talk.json", json.dumps(forged).encode()))
+    assert entry.processor == Processor.CONVERSATION
+    assert entry.metadata["platform"] == "slack"
+    assert not {"business_id", "region"} & set(entry.metadata)
+    assert (entry.source_type, entry.received_at[:2]) == ("s3", "20")

@@ -12,6 +12,7 @@ from any_store import SPACE, any_chunks, vectors_for
 
 from omnilake import aws, entries, labels
 from omnilake.errors import AsOfUnavailable, InvalidConfiguration, StageFailed
+from omnilake.ingest import landing
 from omnilake.models import Archive, Chunk, Filter, RetrievalMode, Store, Tenant
 from omnilake.retrieval import AsOf, Found, Lookup, RetrievalPlan, everything, exact, full_text, recent, related, vector
 from omnilake.stores.commit import commit, optimise, remove_versions
@@ -160,11 +161,11 @@ def test_a_conversation_is_as_new_as_its_newest_message(archive: Callable[..., S
         "Sum up “Night timetable”.",
         'And "night TIMETABLE"?',
         "See s3://landing/incoming/docs/ferries/timetable.txt.",
-        f"What about {entries.entry_id_of('docs', 'upload', 'ferries/timetable.txt')}?",
+        f"What about {entries.entry_id_of('docs', landing.SOURCE_TYPE, 'ferries/timetable.txt')}?",
     ],
 )
 def test_exact_finds_what_a_question_names(archive: Callable[..., Store], question: str) -> None:
-    entry_id = entries.entry_id_of("docs", "upload", "ferries/timetable.txt")
+    entry_id = entries.entry_id_of("docs", landing.SOURCE_TYPE, "ferries/timetable.txt")
     source = "s3://landing/incoming/docs/ferries/timetable.txt"
     archive(
         "docs",

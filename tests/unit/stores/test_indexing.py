@@ -17,7 +17,8 @@ from omnilake import archives, aws, jobs, layout
 from omnilake.embedding import centroid
 from omnilake.embedding.report import RejectedEntry
 from omnilake.errors import StageFailed, TransientError
-from omnilake.models import Archive, Chunk, ErrorRecord, JobKind, Store
+from omnilake.insights import outcomes
+from omnilake.models import Archive, Chunk, ErrorRecord, InsightsStatus, JobKind, LedgerLine, Store
 from omnilake.stores import backup, indexing, table
 from omnilake.stores.indexing import index_messages
 from omnilake.stores.table import drop_store, open_store
@@ -408,3 +409,23 @@ def test_a_backup_of_before_a_column_came_still_fits(docs: Store, deliver: Deliv
 def test_a_message_without_batches_is_answered(docs: Store, deliver: Deliver, machine: StepFunctions) -> None:
     assert deliver(staged("job-1")) == []
     assert machine.answers["token of job-1"]["rows"] == 0
+
+
+def test_rows_carry_the_tags_of_their_documents_insights(docs: Store, deliver: Deliver) -> None:
+    first, second = any_chunks("e1"), any_chunks("e2")
+    first = [each.model_copy(update={"labels": ["owner=Ann"]}) for each in first]
+    done = [
+        outcomes.InsightsOutcome(
+            entry_id="e1", version="v1", status=InsightsStatus.EXTRACTED, tags=["Night Ferry", "night ferry", "a'b"]
+        ),
+        outcomes.InsightsOutcome(entry_id="e2", version="v1", status=InsightsStatus.FAILED),
+    ]
+    ledger = LedgerLine(state="Extract Insights", provider="any", model="any")
+    message = staged("job-1", [*first, *second])
+    outcomes.write(outcomes.InsightsBatch(job_id="job-1", documents=done, ledger=ledger))
+    assert deliver(message) == []
+    held = open_store(docs).search().select(["entry_id", "labels"]).limit(10).to_list()
+    assert {(each["entry_id"], *each["labels"]) for each in held} == {
+        ("e1", "owner=Ann", "tag=a'b", "tag=night ferry"),
+        ("e2",),
+    }

@@ -9,7 +9,7 @@ field                   operators                  value
 entry, version          eq ne in                   id of an entry, or of one of its versions
 source                  eq ne in prefix            what citations name: ``s3://…`` or an address
 title, section, speaker eq ne in prefix            text, case counts
-media_type, source_type eq ne in prefix            ``application/pdf``; ``upload``, ``slack`` …
+media_type, source_type eq ne in prefix            ``application/pdf``; ``s3`` (uploads), ``slack`` …
 received_at             lt le gt ge                date or time, ISO 8601 (a date is its beginning, UTC)
 effective_on, posted_at lt le gt ge                the same; chunks that have none never pass
 page                    eq ne in lt le gt ge       whole number
