@@ -178,9 +178,11 @@ def test_entries_whose_version_of_then_is_gone_are_counted() -> None:
     entry("e3", "1", "2026-01-01T00:00:00+00:00", superseded)
     entry("e3", "2", "2026-02-01T00:00:00+00:00", completed)
     entry("e4", "1", "2026-07-01T00:00:00+00:00", completed)
+    entry("e5", "1", "2026-01-01T00:00:00+00:00", superseded)  # by its deletion
+    entry("e5", "2", "2026-02-01T00:00:00+00:00", DocumentStatus.DELETED)
 
     assert planned(as_of="2026-03-01").left_out == {SUPERSEDED: 1}
-    assert planned(as_of="2026-01-01").left_out == {SUPERSEDED: 2}
+    assert planned(as_of="2026-01-01").left_out == {SUPERSEDED: 3}
     assert planned(as_of="2026-06-01").left_out == {}
     assert planned(as_of="2025-01-01").left_out == {}
 

@@ -17,6 +17,9 @@ from omnilake.retrieval import AsOf
 SUPERSEDED = "entries_superseded_since"
 """Entries whose version of then is not in search any more."""
 
+_OF_THEN = (DocumentStatus.COMPLETED, DocumentStatus.SUPERSEDED, DocumentStatus.DELETED)
+"""Statuses of versions that there were; an entry whose newest is a deletion was not there."""
+
 _STORE_VERSION = re.compile(r"v([1-9]\d{0,17})")
 
 
@@ -82,15 +85,16 @@ def missing_by(moment: str, found: Iterable[Archive]) -> dict[str, int]:
     """
     kept = missing = 0
     for archive in found:
-        newest: dict[str, tuple[str, bool]] = {}
-        for status in (DocumentStatus.COMPLETED, DocumentStatus.SUPERSEDED):
+        newest: dict[str, tuple[str, DocumentStatus]] = {}
+        for status in _OF_THEN:
             for item in entries.of_status(archive.archive_id, status, "entry_id", "version", "received_at"):
                 if not item.get("received_at") or clock.instant(item["received_at"]) > moment:
                     continue
-                stands = (item["version"], status is DocumentStatus.COMPLETED)
-                newest[item["entry_id"]] = max(newest.get(item["entry_id"], stands), stands)
-        kept += sum(stands for _, stands in newest.values())
-        missing += sum(not stands for _, stands in newest.values())
+                this = (item["version"], status)
+                newest[item["entry_id"]] = max(newest.get(item["entry_id"], this), this)
+        statuses = [status for _, status in newest.values()]
+        kept += statuses.count(DocumentStatus.COMPLETED)
+        missing += statuses.count(DocumentStatus.SUPERSEDED)
     if missing and not kept:
         raise AsOfUnavailable(f"Of {missing} entries that there were by then, all have newer versions now.")
     return {SUPERSEDED: missing} if missing else {}
