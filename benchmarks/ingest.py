@@ -86,6 +86,7 @@ def collection(corpus: list[dict[str, Any]], name: str, endpoint_url: str) -> di
 
     deployment = Deployment()
     deployment.create_archive(name)
+    _forget_vectors(deployment.stack_name)
     bucket, key = deployment.outputs["LandingBucket"], f"lists/{name}.jsonl"
     aws.ObjectStore(bucket).write(key, "\n".join(map(json.dumps, corpus)).encode())
     started = time.perf_counter()
@@ -105,6 +106,18 @@ def collection(corpus: list[dict[str, Any]], name: str, endpoint_url: str) -> di
         "transitions_per_doc": transitions.total() / len(corpus),
         "peak_rss_mb": {each["function"]: each["peak_rss_mb"] for each in figures if each["invocations"]},
     }
+
+
+def _forget_vectors(stack_name: str) -> None:
+    """Empty the embedding cache: every collection pays for all its chunks, as the peers do."""
+    from omnilake import aws
+
+    resource = {"StackName": stack_name, "LogicalResourceId": "EmbeddingCacheTable"}
+    found = aws.client("cloudformation").describe_stack_resource(**resource)
+    table, dynamodb = found["StackResourceDetail"]["PhysicalResourceId"], aws.client("dynamodb")
+    for page in dynamodb.get_paginator("scan").paginate(TableName=table, ProjectionExpression="cache_id"):
+        for item in page["Items"]:
+            dynamodb.delete_item(TableName=table, Key=item)
 
 
 def _transitions(deployment: Any, job_id: str, arn: str) -> Counter[str]:

@@ -8,6 +8,7 @@ chunk's id, which is a hash of what the chunk is, so doing it twice leaves what 
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -151,6 +152,15 @@ def optimise(store: Store) -> None:
     """
     table = open_store(store)
     _persist(table, lambda: table.optimize(cleanup_older_than=VERSION_KEPT_FOR))
+    _give_back_memory()
+
+
+def _give_back_memory() -> None:
+    """Hand what glibc holds of freed memory back to the system: an optimisation takes much, the process lives on."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).malloc_trim(0)  # malloc_trim(3)
 
 
 def _upsert(table: Table, missing: pa.Table) -> object:
