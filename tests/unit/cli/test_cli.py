@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from any_deployment import any_deployment
 from any_ingest import any_space
@@ -374,6 +376,20 @@ class TestAsk:
             "job: answer-docs-1",
         ):
             assert shown in result.output
+
+    def test_each_state_that_is_left_is_a_line_on_the_terminals_error_output(
+        self, deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        at = MOMENT.replace("00.000Z", "0{}.000Z")
+        entered = {"Plan Retrieval": at.format(1), "Retrieve": at.format(3)}
+        deployment.job_given = any_job().model_copy(update={"entered": entered, "ended_at": at.format(7)})
+        result = run("ask", "docs", "How long?", "--json")
+        assert re.findall(r"(\d\.\d\d) s {2}([A-Z][a-z]+(?: [A-Z][a-z]+)?)", click.unstyle(result.stderr)) == [
+            ("2.00", "Plan Retrieval"),
+            ("4.00", "Retrieve"),
+        ]
+        assert Answer.model_validate_json(result.stdout) == deployment.answer_given
 
     def test_a_refusal_is_told_without_a_stack_trace(
         self, deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

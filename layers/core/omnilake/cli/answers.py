@@ -30,7 +30,7 @@ def follow(deployment: Deployment, job_id: str) -> Job:
             for each in states(job):
                 if each.seconds is not None and each.state not in shown and console.is_terminal:
                     shown.add(each.state)
-                    console.print(f"[dim]{each.seconds:7.2f} s  {each.state}[/]")
+                    console.print(f"[dim]{each.seconds:7.2f} s  {each.state}[/]", highlight=False)
             told = counts(job)
             status.update(f"{job.state or job.status.value}{f' ({told})' if told else ''}")
 
