@@ -44,7 +44,7 @@ PEERS = (
     "llama-index-retrievers-bm25==0.8.0",
     "haystack-ai==3.4.0",
     "bm25s==0.3.16",
-    "PyStemmer==3.1.0",
+    "PyStemmer==2.2.0.3",
     "sumy==0.13.0",
     "rouge-score==0.1.2",
 )
@@ -123,6 +123,11 @@ class Run:
         if not folder.is_dir():
             assert self.deployment  # the cloud builds it
         return folder
+
+    def use_layers(self) -> None:
+        """Let this process embed and count tokens as functions do: with what the built layers hold."""
+        sys.path.append(str(self.models))
+        os.environ["TIKTOKEN_CACHE_DIR"] = str(self.project.build / "CoreLayer" / "python" / "omnilake_tiktoken")
 
     @cached_property
     def peers_python(self) -> Path:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.answers import Run
+    from omnilake.embedding import EmbeddingProvider
     from omnilake.models import Evidence
 
 WORDS = 100
@@ -44,6 +44,30 @@ class Meeting(NamedTuple):
 
     turns: list[str]
     queries: list[tuple[str, str]]
+
+
+class Remembering:
+    """An embedder that embeds each sentence of a meeting once, though every query reads all of them.
+
+    Args:
+        embedder: that does it.
+    """
+
+    def __init__(self, embedder: EmbeddingProvider) -> None:
+        self._embedder = embedder
+        self._vectors: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._embedder, name)
+
+    def embed_passages(self, texts: Sequence[str]) -> Any:
+        import numpy as np
+
+        missing = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        for first in range(0, len(missing), 64):
+            batch = missing[first : first + 64]
+            self._vectors |= dict(zip(batch, self._embedder.embed_passages(batch), strict=True))
+        return np.stack([self._vectors[text] for text in texts])
 
 
 def measure(run: Run) -> dict[str, Any]:
@@ -112,11 +136,12 @@ def evidence(meeting: Meeting) -> list[Evidence]:
 
 
 def _measured(run: Run, name: str, meetings: list[Meeting]) -> dict[str, Any]:
-    sys.path.append(str(run.models))
+    run.use_layers()
     from omnilake import embedding
     from omnilake.generation.extractive import METHOD, ExtractiveProvider
 
-    provider = ExtractiveProvider(embedding.provider_for(embedding.default_space()))
+    embedder: Any = Remembering(embedding.provider_for(embedding.default_space()))
+    provider = ExtractiveProvider(embedder)
     given = []
     for number, meeting in enumerate(meetings, 1):
         found = evidence(meeting)
@@ -126,7 +151,7 @@ def _measured(run: Run, name: str, meetings: list[Meeting]) -> dict[str, Any]:
                 "sentences": [text for _, text in sentences],
                 "queries": meeting.queries,
                 "omnilake": [_extract(provider, query, found) for query, _ in meeting.queries],
-                "mmr": _by_mmr([text for _, text in sentences], [query for query, _ in meeting.queries]),
+                "mmr": _by_mmr(embedder, [text for _, text in sentences], [query for query, _ in meeting.queries]),
             }
         )
         if number % 5 == 0 or number == len(meetings):
@@ -171,13 +196,11 @@ def _extract(provider: Any, query: str, found: Sequence[Evidence]) -> list[str]:
     return [claim.text for claim in claims]
 
 
-def _by_mmr(sentences: Sequence[str], queries: Sequence[str]) -> list[list[str]]:
+def _by_mmr(embedder: EmbeddingProvider, sentences: Sequence[str], queries: Sequence[str]) -> list[list[str]]:
     import numpy as np
 
-    from omnilake import embedding
     from omnilake.generation.relevance import maximal_marginal_relevance
 
-    embedder = embedding.provider_for(embedding.default_space())
     vectors = embedder.embed_passages([text[:600] for text in sentences])
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     chosen = []
