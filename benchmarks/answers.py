@@ -2,6 +2,7 @@
 
 retrieval   evidence of the deployed path against BM25, dense search, LlamaIndex and Haystack (nDCG@10, recall@10)
 summaries   query-focused extracts against lead, LexRank, TextRank and MMR (ROUGE)
+routing     the router's examples on a labelled intent set (accuracy, recall of questions out of scope)
 
     python benchmarks/answers.py --data DIR [--sections retrieval,summaries] [--queries N] [--sets scifact,cranfield]
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from omnilake.client.deployment import Deployment
     from omnilake_local.paths import Project
 
-SECTIONS = ("retrieval", "summaries")
+SECTIONS = ("retrieval", "summaries", "routing")
 """In the order in which they run; each is ``benchmarks/answers_<section>.py``."""
 
 PEERS = (
