@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -13,12 +14,17 @@ from omnilake.answering.planning import MAX_CANDIDATES, candidates, plan_retriev
 from omnilake.errors import (
     ArchiveNotFound,
     EmptyQuestion,
+    GenerationRejected,
     InvalidRequest,
+    ProviderRejected,
     QuestionTooLong,
+    RateLimited,
     RequestError,
     RequestNotFound,
     StageFailed,
+    TransientError,
 )
+from omnilake.generation import Usage
 from omnilake.models import MAX_QUESTION_CHARACTERS, Archive, InformationRequest
 from omnilake.retrieval import RetrievalPlan
 from omnilake.settings import settings
@@ -138,3 +144,55 @@ def test_a_question_that_is_near_no_example_goes_the_default_way() -> None:
     _configure(routes=[{"name": "near", "examples": ["lock"], "retrievers": ["vector"]}], route_nearness=0.9)
     any_request("Who pays?")
     assert [each.name for each in plan_retrieval(JOB).retrievers] == ["full_text", "vector"]
+
+
+class _Asked:
+    """A model that gives one answer, or fails."""
+
+    name, model, output_tokens = "any", "any-1", 100
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    def ask(self, told: object, shape: object, check: Callable[[object], str]) -> tuple[str, Usage]:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return check(self._answer), Usage(calls=1, input_tokens=7)
+
+
+def _routed_by_a_model(monkeypatch: pytest.MonkeyPatch, answer: object) -> RetrievalPlan:
+    _configure(
+        models={"small": {"provider": "openai", "model": "any-1"}},
+        steps={"route": "small", "map": "small", "compose": "small"},
+        routes=[{"name": "words", "description": "Asks for words.", "retrievers": ["full_text"]}],
+    )
+    monkeypatch.setattr(routing, "asked_model", lambda *_: _Asked(answer))
+    any_request("Who pays?")
+    plan_retrieval(JOB)
+    return read_part(JOB, PLAN, RetrievalPlan)
+
+
+def test_a_model_chooses_where_no_rule_and_no_example_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = _routed_by_a_model(monkeypatch, {"route": "R1"})
+    assert plan.retrievers == ["full_text"]
+    assert {each.by for each in plan.routes} == {"model"}
+    assert [(line.state, line.calls, line.input_tokens) for line in plan.ledger] == [("Plan Retrieval", 1, 7)]
+    assert plan.degraded == []
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RateLimited.after(60, "any"), "throttled"),
+        (TransientError("No answer."), "unavailable"),
+        (ProviderRejected("Refused."), "unavailable"),
+        (GenerationRejected("No route.", calls=2), "rejected"),
+    ],
+)
+def test_without_the_models_verdict_the_default_retrievers_run_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    plan = _routed_by_a_model(monkeypatch, error)
+    assert plan.retrievers == ["full_text", "vector"]
+    assert [(each.step, each.to, each.reason) for each in plan.degraded] == [("route", "default_retrievers", reason)]
+    assert plan.ledger[0].calls == (2 if reason == "rejected" else 0)

@@ -94,7 +94,8 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
     )
     # Retrievers that run while rows are committed may read two versions of a store: all is there in the newer.
     read = sorted(pair for result in results for pair in result.store_versions.items())
-    write_part(job_id, FUSED, found.model_copy(update={"store_versions": dict(read)}))
+    coverage = found.coverage.model_copy(update={"degraded": [*plan.degraded, *found.coverage.degraded]})
+    write_part(job_id, FUSED, found.model_copy(update={"store_versions": dict(read), "coverage": coverage}))
     return FusionResult(evidence=len(found.evidence), tokens=found.tokens, fits=found.fits)
 
 

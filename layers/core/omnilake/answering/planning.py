@@ -70,7 +70,7 @@ def plan_retrieval(job_id: str) -> PlanResult:
         for space_id, space in spaces.items()
     }
     space = found[0].space
-    routing = choose(request, loaded, space, vectors[space.space_id])
+    routing = choose(job_id, request, loaded, space, vectors[space.space_id])
     inclusive = request.mode is RetrievalMode.INCLUSIVE
     plan = RetrievalPlan(
         job_id=job_id,
@@ -88,6 +88,8 @@ def plan_retrieval(job_id: str) -> PlanResult:
         cited=scope.cited,
         retrievers=routing.retrievers,
         routes=routing.reasons,
+        degraded=routing.degraded,
+        ledger=routing.ledger,
         evidence_limit=loaded.inclusive_cap if inclusive else request.evidence_limit,
         support_floor=not inclusive,
         left_out=scope.left_out,
@@ -115,11 +117,16 @@ def check(request: InformationRequest, loaded: AnsweringConfiguration) -> None:
 
 
 def choose(
-    request: InformationRequest, loaded: AnsweringConfiguration, space: EmbeddingSpace, vector: Sequence[float]
+    job_id: str,
+    request: InformationRequest,
+    loaded: AnsweringConfiguration,
+    space: EmbeddingSpace,
+    vector: Sequence[float],
 ) -> Routing:
     """The retrievers that run, each with its reason: those that the request or its mode asks for, else the router's.
 
     Args:
+        job_id: of the request.
         request: checked.
         loaded: the configuration in force.
         space: of one of the archives.
@@ -142,13 +149,13 @@ def choose(
             )
         return _taken([ROWS], usable, deployed, FILTERS)
     if request.retrievers:
-        return route_request(request, loaded, deployed, space, vector)
+        return route_request(job_id, request, loaded, deployed, space, vector)
     if request.mode is RetrievalMode.INCLUSIVE:
         return _taken([EVERYTHING], usable, deployed, MODE)
     if request.mode is RetrievalMode.RELATED:
         defaults = [name for name in loaded.default_retrievers if name in usable]
         return _taken([*defaults, RELATED], usable, deployed, MODE)
-    routed = route_request(request, loaded, deployed, space, vector)
+    routed = route_request(job_id, request, loaded, deployed, space, vector)
     if request.related_to and RELATED in usable and RELATED not in routed.retrievers:
         return _and_related(routed)
     return routed
@@ -173,4 +180,4 @@ def _and_related(routed: Routing) -> Routing:
     """What the earlier answer cites is looked at besides what the router chose."""
     own = RouteReason(retriever=RELATED, chosen=True, by=REQUEST, detail="related_to")
     others = [each for each in routed.reasons if each.retriever != RELATED]
-    return Routing(retrievers=sorted([*routed.retrievers, RELATED]), reasons=[*others, own])
+    return routed.model_copy(update={"retrievers": sorted([*routed.retrievers, RELATED]), "reasons": [*others, own]})

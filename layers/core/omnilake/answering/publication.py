@@ -131,7 +131,10 @@ def assemble(job_id: str, request: InformationRequest, execution_arn: str) -> An
         AnswerStatus.QUOTED: QUOTED,
     }[status]
     abstained = status is AnswerStatus.ABSTAINED
-    paid = [] if replay.takes_evidence(request) else fused.ledger  # else it was paid for by the job it is taken from
+    plan = read_part(job_id, PLAN, RetrievalPlan)
+    paid = (
+        [] if replay.takes_evidence(request) else [*plan.ledger, *fused.ledger]
+    )  # else it was paid for by the job it is taken from
     ledger = [*paid, *(composed.ledger if composed else []), *(verified.ledger if verified else [])]
     answer = Answer(
         job_id=job_id,
@@ -142,7 +145,7 @@ def assemble(job_id: str, request: InformationRequest, execution_arn: str) -> An
         citations=citations,
         reasons=reasons if abstained else [],
         nearest=fused.nearest if abstained else [],
-        routes=read_part(job_id, PLAN, RetrievalPlan).routes,
+        routes=plan.routes,
         coverage=coverage,
         ledger=ledger,
         cost_usd=sum(line.cost_usd for line in ledger),

@@ -1,8 +1,9 @@
-"""The router's edge: vectors of the routes' examples, made once; what is chosen is decided in ``retrieval.routing``."""
+"""The router's edge: vectors of examples, the model that chooses; what runs is decided in ``retrieval.routing``."""
 
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -10,8 +11,14 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from omnilake import aws, embedding, layout
-from omnilake.configuration import AnsweringConfiguration
-from omnilake.models import EmbeddingSpace, InformationRequest
+from omnilake.answering.degradation import REJECTED, THROTTLED, UNAVAILABLE
+from omnilake.configuration import AnsweringConfiguration, Route, Step
+from omnilake.errors import GenerationRejected, ProviderRejected, RateLimited, TransientError
+from omnilake.generation import Usage, model_name, prompts
+from omnilake.generation.choosing import choose_route
+from omnilake.generation.provider import asked_model
+from omnilake.generation.recording import Calls
+from omnilake.models import Degradation, EmbeddingSpace, InformationRequest, LedgerLine
 from omnilake.retrieval import routing
 from omnilake.retrieval.routing import Routing
 
@@ -22,7 +29,14 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 
+STATE = "Plan Retrieval"
+
+DEFAULTS = "default_retrievers"
+"""What is done where a model that was to choose a route can't."""
+
+
 def route_request(
+    job_id: str,
     request: InformationRequest,
     configuration: AnsweringConfiguration,
     deployed: Collection[str],
@@ -31,7 +45,10 @@ def route_request(
 ) -> Routing:
     """Decide which retrievers run; see ``retrieval.routing``.
 
+    A model that can't choose now is not waited for: the default retrievers run, and coverage says so.
+
     Args:
+        job_id: of the request.
         request: checked.
         configuration: in force.
         deployed: names of the retrievers that the deployment has.
@@ -46,7 +63,51 @@ def route_request(
         listed = routing.examples(configuration.routes)
         return routing.route_nearness(vector, [name for name, _ in listed], _vectors(space, tuple(listed)))
 
-    return routing.choose_retrievers(request, configuration, deployed, nearness=nearness)
+    name = model_name(Step.ROUTE, configuration, request.providers)
+    if not name:
+        return routing.choose_retrievers(request, configuration, deployed, nearness=nearness)
+    router = _Router(job_id, request, configuration, name)
+    routed = routing.choose_retrievers(request, configuration, deployed, nearness=nearness, ask=router.ask)
+    return routed.model_copy(update={"degraded": router.degraded, "ledger": router.ledger})
+
+
+class _Router:
+    """The model of the step ``route``, what it used, and why it could not choose."""
+
+    def __init__(
+        self, job_id: str, request: InformationRequest, configuration: AnsweringConfiguration, name: str
+    ) -> None:
+        self._request = request
+        self._template = prompts.template(Step.ROUTE, configuration)
+        self._asked = asked_model(name, configuration, Calls.of(job_id, request))
+        self.degraded: list[Degradation] = []
+        self.ledger: list[LedgerLine] = []
+
+    def ask(self, routes: Sequence[Route]) -> str:
+        began = time.monotonic()
+        usage, chosen = Usage(), ""
+        try:
+            chosen, usage = choose_route(self._asked, self._template, self._request.question, routes)
+        except GenerationRejected as error:
+            usage = Usage.model_validate(error.details)
+            self._failed(REJECTED)
+        except RateLimited:
+            self._failed(THROTTLED)
+        except (TransientError, ProviderRejected):
+            self._failed(UNAVAILABLE)
+        self.ledger.append(
+            LedgerLine(
+                state=STATE,
+                provider=self._asked.name,
+                model=self._asked.model,
+                **usage.model_dump(),
+                seconds=round(time.monotonic() - began, 3),
+            )
+        )
+        return chosen
+
+    def _failed(self, reason: str) -> None:
+        self.degraded.append(Degradation(step=Step.ROUTE, to=DEFAULTS, reason=reason))
 
 
 @lru_cache(maxsize=4)

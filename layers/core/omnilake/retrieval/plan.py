@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from omnilake.models import Filter, JobId, Model, RetrievalMode, RouteReason, Tenant
+from omnilake.models import Degradation, Filter, JobId, LedgerLine, Model, RetrievalMode, RouteReason, Tenant
 
 
 class AsOf(Model):
@@ -40,6 +40,10 @@ class RetrievalPlan(Model):
     retrievers: list[str] = Field(min_length=1)
     routes: list[RouteReason] = Field(default=[])
     """Why these run, and others do not."""
+    degraded: list[Degradation] = Field(default=[])
+    """What the router did worse than asked for."""
+    ledger: list[LedgerLine] = Field(default=[])
+    """What the router's model used."""
     evidence_limit: int = Field(default=24, gt=0)
     """Most chunks that are read for the answer."""
     support_floor: bool = True

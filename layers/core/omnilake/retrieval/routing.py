@@ -21,9 +21,11 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from omnilake.configuration import AnsweringConfiguration, RetrieverConfig, Route
 from omnilake.errors import InvalidRequest, StageFailed
-from omnilake.models import InformationRequest, Model, RouteReason
+from omnilake.models import Degradation, InformationRequest, LedgerLine, Model, RouteReason
 from omnilake.retrieval import filters
 
 if TYPE_CHECKING:
@@ -59,6 +61,9 @@ class Routing(Model):
 
     retrievers: list[str]
     reasons: list[RouteReason]
+    degraded: list[Degradation] = Field(default=[])
+    """Of a model that was to choose and could not."""
+    ledger: list[LedgerLine] = Field(default=[])
 
 
 Nearness = Callable[[], Mapping[str, float]]

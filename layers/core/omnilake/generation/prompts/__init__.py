@@ -29,10 +29,10 @@ from omnilake.generation.wires.wire import Prompt
 from omnilake.generation.words import tidy
 from omnilake.models import AnswerStyle, Claim, Evidence, Model
 
-PRODUCT = {Step.MAP: "map-1", Step.COMPOSE: "compose-1", Step.JUDGE: "judge-1"}
+PRODUCT = {Step.ROUTE: "route-1", Step.MAP: "map-1", Step.COMPOSE: "compose-1", Step.JUDGE: "judge-1"}
 """Names of the product's own templates; an edit that changes results gets a new number."""
 
-PLACEHOLDERS = ("boundary", "question", "goal", "style", "max_claims", "passages")
+PLACEHOLDERS = ("boundary", "question", "goal", "style", "max_claims", "passages", "routes")
 
 MAX_STATED_CHARACTERS = 600
 """Of title, section and dates above a passage: they come from the document too."""
@@ -145,6 +145,13 @@ def merge_prompt(used: Template, task: Task, claims: Sequence[Claim], max_claims
     return _prompt(used, task, [claim_shown(each) for each in claims], max_claims, merge=True)
 
 
+def route_prompt(used: Template, question: str, routes: Sequence[str]) -> Prompt:
+    """What is told to choose a route: the routes as lines, and the question as data."""
+    shown, boundary = marked([question])
+    values = dict.fromkeys(PLACEHOLDERS, "") | {"boundary": boundary, "passages": shown, "routes": "\n".join(routes)}
+    return Prompt(*used.render(values), boundary)
+
+
 def judge_prompt(used: Template, claims: Sequence[Claim]) -> Prompt:
     """What is told to judge claims by their quotes; of the question the judge hears nothing."""
     return _prompt(used, Task(question=""), [claim_shown(each) for each in claims], len(claims), merge=False)
@@ -217,6 +224,7 @@ def _prompt(used: Template, task: Task, texts: Sequence[str], max_claims: int, *
         "style": _STYLES[task.style],
         "max_claims": max_claims,
         "passages": shown,
+        "routes": "",
     }
     return Prompt(*used.render(values, merge=merge), boundary)
 
