@@ -4,6 +4,7 @@ Converse, response syntax and errors) and of OpenAI's chat completions (API refe
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -144,3 +145,79 @@ def tool_use(arguments: Any, *, name: str = TOOL, number: int = 0) -> dict[str, 
 def bedrock_error(code: str, status: int) -> Answered:
     """An error as the service sends it; its message quotes what it was sent."""
     return Answered({"message": "The value SECRET-TEXT is not valid."}, status, {"x-amzn-ErrorType": code})
+
+
+# --- models that understand what they are asked -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A call, whichever way it came.
+
+    Attributes:
+        system: what the model is told to do.
+        user: question and passages.
+        tool: name of the tool or schema that it must answer by.
+        schema: of the answer.
+        bedrock: by the Converse API; else by chat completions.
+        repair: whether an answer of its is handed back.
+    """
+
+    system: str
+    user: str
+    tool: str
+    schema: dict[str, Any]
+    bedrock: bool
+    repair: bool
+
+    @classmethod
+    def of(cls, request: dict[str, Any]) -> Asked:
+        """Out of the JSON of a request."""
+        if "toolConfig" in request:
+            (tool,) = request["toolConfig"]["tools"]
+            told = request["messages"][0]["content"][0]["text"]
+            named, schema = tool["toolSpec"]["name"], tool["toolSpec"]["inputSchema"]["json"]
+            return cls(request["system"][0]["text"], told, named, schema, True, len(request["messages"]) > 1)
+        wanted = request["response_format"]["json_schema"]
+        system, user, *more = (message["content"] for message in request["messages"])
+        return cls(system, user, wanted["name"], wanted["schema"], False, bool(more))
+
+    @property
+    def passages(self) -> dict[str, str]:
+        """Text between the lines of the boundary, by label."""
+        boundary = re.search(r"^<(data-[0-9a-f]{32}) p1>$", self.user, re.MULTILINE)
+        if boundary is None:
+            return {}
+        between = rf"^<{boundary[1]} (p\d+)>\n(.*?)\n</{boundary[1]} \1>$"
+        return dict(re.findall(between, self.user, re.MULTILINE | re.DOTALL))
+
+    def reply(self, value: Any, *, tool: str = "") -> Answered:
+        """An answer in the format that was asked for; by chat completions a string is sent as it is."""
+        return converse(tool_use(value, name=tool or self.tool)) if self.bedrock else completion(value)
+
+
+def honest(asked: Asked) -> Any:
+    """What a model that does as it is told answers: the first line of each passage, all claims as one, no doubt."""
+    if asked.tool == "record_verdicts":
+        return {"verdicts": [{"claim": label, "verdict": "supported"} for label in asked.passages]}
+    if asked.tool == "merge_claims":
+        first = next(iter(asked.passages.values())).partition("\n")[0].removeprefix("claim: ")
+        return {"claims": [{"text": first, "claims": [*asked.passages], "conflict": ""}]}
+    lines = {label: text.partition("\n\n")[2].strip().partition("\n")[0] for label, text in asked.passages.items()}
+    return {
+        "claims": [
+            {"text": f"It is written: {line}", "quotes": [{"passage": label, "text": line}], "conflict": ""}
+            for label, line in lines.items()
+        ]
+    }
+
+
+def understanding(answer: Callable[[Asked, int], Any]) -> Script:
+    """A script of a model that understands what it is asked: the value it gives, or what it answers as it is."""
+
+    def script(request: dict[str, Any], number: int) -> Answered:
+        asked = Asked.of(request)
+        value = answer(asked, number)
+        return value if isinstance(value, Answered) else asked.reply(value)
+
+    return script

@@ -78,3 +78,15 @@ def test_the_stage_checks_against_the_stored_text(archive: Archive) -> None:
     write_part(JOB, COMPOSED, ComposedClaims(claims=claims, coverage=Coverage(), ledger=[], versions={}))
     assert verify_claims(JOB).model_dump() == {"claims": 1, "removed": 2}
     assert read_part(JOB, VERIFIED, VerifiedClaims).removed == {QUOTE_NOT_FOUND: 1, TEXT_NOT_FOUND: 1}
+
+
+@pytest.mark.parametrize("made_by", [JOB, "earlier-answer"])
+def test_what_a_retriever_made_is_read_of_this_answer_or_of_the_one_it_replays(archive: Archive, made_by: str) -> None:
+    any_request(replay_of="earlier-answer")
+    aws.lake().write(layout.answer_material(made_by, "material-1", "v1"), TEXT.encode())
+    claims = [
+        Claim(text="a", quotes=[_quote("A lease lasts ninety seconds.", 7, 38, "material-1")]),
+        Claim(text="b", quotes=[_quote("A lease lasts ninety seconds.", 7, 38, "material-2")]),
+    ]
+    write_part(JOB, COMPOSED, ComposedClaims(claims=claims, coverage=Coverage(), ledger=[], versions={}))
+    assert verify_claims(JOB).model_dump() == {"claims": 1, "removed": 1}
