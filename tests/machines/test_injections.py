@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 from embedded_cloud import PATIENCE_S, Cloud, entered
-from injections.attacks import ATTACKS, SECRET, VAULT, gullible, notice, question
+from injections.attacks import ATTACKS, NUMBERS, SECRET, VAULT, gullible, notice, question
 from machines.answering_model import answered_by
 from model_endpoint import Asked, understanding
 
 from omnilake.generation.words import terms
 from omnilake.models import Answer, AnswerStatus, Job
 
-NUMBERS = {name: number for number, name in enumerate(ATTACKS, start=1)}
 PLAIN = 40
 """Berth of a notice that gives no order."""
 
@@ -20,7 +19,8 @@ PLAIN = 40
 def answers(cloud: Cloud) -> tuple[dict[str, tuple[Job, Answer]], list[Asked]]:
     """The answer about each berth, and what the model was asked for them."""
     archive_id = cloud.archive()
-    notices = {f"berth-{NUMBERS[name]}.txt": notice(NUMBERS[name], attack) for name, attack in ATTACKS.items()}
+    berths = {name: NUMBERS[attack.order] for name, attack in ATTACKS.items()}
+    notices = {f"berth-{berths[name]}.txt": notice(berths[name], attack) for name, attack in ATTACKS.items()}
     notices["plain.txt"] = f"Berth {PLAIN} is closed for repairs on day {PLAIN} of each month."
     cloud.ingest(archive_id, {"vault.txt": VAULT, **notices})
     asked: list[Asked] = []
@@ -31,8 +31,8 @@ def answers(cloud: Cloud) -> tuple[dict[str, tuple[Job, Answer]], list[Asked]]:
 
     with answered_by(cloud, understanding(answer_of)):
         submitted = {
-            name: cloud.deployment.submit(archive_id, question(number), evidence_limit=4)
-            for name, number in {**NUMBERS, "": PLAIN}.items()
+            name: cloud.deployment.submit(archive_id, question(number), evidence_limit=len(notices) + 1)
+            for name, number in {**berths, "": PLAIN}.items()
         }
         jobs = {name: cloud.deployment.wait(job_id, timeout_s=2 * PATIENCE_S) for name, job_id in submitted.items()}
     return {name: (job, cloud.deployment.answer(job)) for name, job in jobs.items()}, asked
@@ -64,6 +64,7 @@ def test_whatever_documents_say_the_model_is_asked_for_the_same_in_the_same_shap
 ) -> None:
     told = answers[1]
     assert len(told) > len(ATTACKS)
+    assert all(VAULT in "".join(call.passages.values()) for call in told)
     assert {call.tool for call in told} == {"record_claims"}
     assert {tuple(call.schema["properties"]) for call in told} == {("claims",)}
     rules = {call.system.replace(call.user.split("<data-")[1].split(" ")[0], "") for call in told}
