@@ -101,6 +101,7 @@ def test_the_stage_reads_results_and_takes_the_names_of_those_that_failed(archiv
     write_part(JOB, PLAN, plan)
     write_part(JOB, "evidence/vector", _vector())
     result = fuse_evidence(JOB, [FailedRetriever(retriever="full_text", error="Lambda.Unknown")])
+    assert jobs.get(JOB).progress["evidence"] == result.evidence
     assert (result.evidence, result.fits) == (3, True)
     assert read_part(JOB, FUSED, FusedEvidence).coverage.retrievers == {"vector": "ok", "full_text": "LAMBDA_UNKNOWN"}
     assert jobs.get(JOB).state == "Fuse Evidence"
