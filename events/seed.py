@@ -377,6 +377,7 @@ QUESTION: dict[str, Any] = {"archives": [HARBOUR], "question": "When does the se
 UNANSWERED: dict[str, Any] = {
     "archives": [HARBOUR],
     "question": "How much sugar belongs into a chocolate cake?",
+    "retrievers": ["full_text", "vector"],  # those that the seed runs, whatever the router would say
 }
 FEES: dict[str, Any] = {"archives": [HARBOUR], "question": "What is the highest fee per day?"}
 PAGE: dict[str, Any] = {"archives": [HARBOUR], "question": "What does https://harbour.example/status say?"}
