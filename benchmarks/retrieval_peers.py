@@ -33,9 +33,9 @@ def embedder() -> Any:
 
 
 def corpus(folder: Path) -> tuple[list[str], list[str]]:
-    """Ids and texts, title first."""
+    """Ids and texts, title first, of documents that have a text."""
     with (folder / "corpus.jsonl").open() as lines:
-        told = [json.loads(line) for line in lines]
+        told = [each for each in map(json.loads, lines) if each["text"].strip()]
     return [each["_id"] for each in told], [f"{each.get('title', '')} {each['text']}".strip() for each in told]
 
 

@@ -31,10 +31,10 @@ def fitting(ranked: Sequence[str], sentences: Sequence[str], words: int) -> str:
 
 
 class Sentences:
-    """A tokenizer for sumy: one sentence a line, words as they stand between spaces."""
+    """A tokenizer for sumy: one sentence a paragraph, words as they stand between spaces."""
 
     def to_sentences(self, paragraph: str) -> list[str]:
-        return paragraph.splitlines()
+        return [paragraph]
 
     def to_words(self, sentence: str) -> list[str]:
         return [word.strip(".,?!:;'\"()[]-").lower() for word in sentence.split()]
@@ -50,7 +50,8 @@ def by_sumy(summarizer: Any, sentences: Sequence[str]) -> list[str]:
         order.extend(str(info.sentence) for info in infos)
         return infos
 
-    summarizer(PlaintextParser("\n".join(sentences), Sentences()).document, keep_order)
+    # A blank line between them: the parser joins the lines of a paragraph before it asks for its sentences.
+    summarizer(PlaintextParser("\n\n".join(sentences), Sentences()).document, keep_order)
     return order
 
 
