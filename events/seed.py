@@ -370,7 +370,8 @@ def seed_collections(stack: Stack) -> None:
 PLANNED = ("request", "configuration", "plan")
 RETRIEVED = (*PLANNED, "evidence/full_text", "evidence/vector")
 FUSED = (*RETRIEVED, "fused")
-COMPOSED_PARTS = (*FUSED, "composed")
+BUDGETED = (*FUSED, "answer_plan")
+COMPOSED_PARTS = (*BUDGETED, "composed")
 VERIFIED_PARTS = (*COMPOSED_PARTS, "verified")
 
 QUESTION: dict[str, Any] = {"archives": [HARBOUR], "question": "When does the sea lock close?"}
@@ -420,12 +421,13 @@ class Answers:
         """A question that one context answers."""
         base = "sample-answered"
         self._run(base, QUESTION, "PlanRetrieval", "RetrieveVector", "RetrieveFullText", "FuseEvidence")
-        self._run_on(base, "ComposeAnswer", "VerifyClaims")
+        self._run_on(base, "PlanAnswer", "ComposeAnswer", "VerifyClaims")
         _copy(base, "sample-retrieve-vector", PLANNED)
         _copy(base, "sample-retrieve-full-text", PLANNED)
         for case in ("", "-vector-failed", "-all-failed"):
             _copy(base, f"sample-fuse{case}", RETRIEVED)
-        _copy(base, "sample-compose", FUSED)
+        _copy(base, "sample-plan-answer", FUSED)
+        _copy(base, "sample-compose", BUDGETED)
         _copy(base, "sample-verify", COMPOSED_PARTS)
         _copy(base, "sample-verify-misquoted", COMPOSED_PARTS)
         _misquote("sample-verify-misquoted")
@@ -464,7 +466,7 @@ class Answers:
     def lighthouses(self) -> None:
         """A question whose evidence is compacted."""
         base = "sample-compacted"
-        self._run(base, LARGE, "PlanRetrieval", "RetrieveVector", "RetrieveFullText", "FuseEvidence")
+        self._run(base, LARGE, "PlanRetrieval", "RetrieveVector", "RetrieveFullText", "FuseEvidence", "PlanAnswer")
         groups = self._stack.invoke("PlanRound", job_id=base, round=1)["groups"]
         _concurrently(
             [
@@ -473,12 +475,16 @@ class Answers:
             ]
         )
         self._stack.invoke("PlanRound", job_id=base, round=2)
-        planned = (*FUSED, "compaction/1/plan")
+        inputs = (f"compaction/1/{number:05d}-input" for number in range(1, groups + 1))
+        planned = (*BUDGETED, "compaction/1/plan", *inputs)
         nodes = tuple(f"compaction/1/{number:05d}" for number in range(1, groups + 1))
-        _copy(base, "sample-plan-round", FUSED)
+        _copy(base, "sample-plan-large-answer", FUSED)
+        _copy(base, "sample-plan-quote", FUSED)
+        _request_of("sample-plan-quote", {**LARGE, "deliver": "quote"})
+        _copy(base, "sample-plan-round", BUDGETED)
         _copy(base, "sample-summarise", planned)
         _copy(base, "sample-plan-last-round", (*planned, *nodes))
-        _copy(base, "sample-compose-compacted", (*FUSED, "claims"))
+        _copy(base, "sample-compose-compacted", (*BUDGETED, "claims"))
 
     def submitted(self) -> None:
         """A request that was submitted under an idempotency key."""
@@ -502,6 +508,10 @@ class Answers:
 
 def _request(job_id: str, request: dict[str, Any]) -> None:
     _delete_objects(f"answers/{job_id}/")
+    _request_of(job_id, request)
+
+
+def _request_of(job_id: str, request: dict[str, Any]) -> None:
     aws.lake().write(layout.request(job_id), json.dumps(request).encode(), "application/json")
 
 

@@ -83,6 +83,7 @@ def create() -> dict[str, str]:
         "OMNILAKE_SYNC_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:sync",
         "OMNILAKE_EMBEDDING_CACHE_TABLE": "EmbeddingCacheTable",
         "OMNILAKE_RATE_LIMITS_TABLE": "RateLimitsTable",
+        "OMNILAKE_COMPACTION_MEMO_TABLE": "CompactionMemoTable",
         "OMNILAKE_EVENT_BUS": "omnilake",
         "OMNILAKE_INDEX_QUEUE_URL": queue,
         "OMNILAKE_UPLOAD_QUEUE_URL": sqs.create_queue(QueueName="uploads")["QueueUrl"],

@@ -1,5 +1,5 @@
 """In: a job whose evidence exceeds one context, and the number of the round (from 1).
-Out: how many groups to summarise, or that the claims fit one context now."""
+Out: how many groups to summarise and how many at a time, or that the claims fit one context now."""
 
 from pydantic import Field
 

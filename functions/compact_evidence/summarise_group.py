@@ -1,4 +1,4 @@
-"""In: a job, a round and one of its groups (from 1).
+"""In: a job, a round, one of its groups (from 1), and how often it has waited.
 Out: how many claims the group came to; they are written to the lake."""
 
 from pydantic import Field
@@ -11,8 +11,9 @@ from omnilake.handler import state_handler
 class GroupEvent(AnswerEvent):
     round: int = Field(ge=1)
     group: int = Field(ge=1)
+    waits: int = Field(default=0, ge=0)  # for the model's quota, so far
 
 
 @state_handler(GroupEvent, state="Summarise Group")
 def handler(event: GroupEvent) -> GroupResult:
-    return summarise_group(event.job_id, event.round, event.group)
+    return summarise_group(event.job_id, event.round, event.group, event.waits)

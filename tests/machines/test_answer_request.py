@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from machines import faults
 from machines.conftest import FACT
 
 from omnilake import aws, layout
+from omnilake.configuration import product
 from omnilake.models import AnswerStatus, Job
 
 QUESTION = "From which pier does the night ferry to Selmere leave?"
@@ -46,6 +49,19 @@ def _note(page: int, part: int, word: str) -> str:
         f"fills the lamp with {page * 3 + part} litres of oil from the {word} store, and writes all of "
         f"it into the {word} book of lamp {page}-{part} before the boat of the harbour master comes for inspection."
     )
+
+
+@contextmanager
+def small_context(tokens: int) -> Iterator[None]:
+    """Answers are made with a context of so many tokens; no claims are remembered."""
+    usual = product("extractive")
+    small = usual.models["extractive"].model_copy(update={"context_tokens": tokens})
+    changed = usual.model_copy(update={"models": {**usual.models, "extractive": small}, "memo_days": 0})
+    aws.lake().write_model(layout.ANSWERING, changed)
+    try:
+        yield
+    finally:
+        aws.lake().delete(layout.ANSWERING)
 
 
 def nested(cloud: Cloud, job: Job) -> dict[str, Any]:
@@ -129,10 +145,7 @@ def test_quotes_that_no_longer_stand_are_removed_and_nothing_is_answered_from_th
 
 
 def test_claims_beyond_one_context_are_merged_in_further_rounds(cloud: Cloud, large_archive: str) -> None:
-    with (
-        cloud.setting("PlanRoundFunction", "OMNILAKE_CONTEXT_TOKENS", "1000"),
-        cloud.setting("SummariseGroupFunction", "OMNILAKE_CONTEXT_TOKENS", "1000"),
-    ):
+    with small_context(1_000):
         job, answer = cloud.ask(large_archive, LAMPS, evidence_limit=240, max_claims=12)
     history = cloud.history(nested(cloud, job)["executionArn"])
 

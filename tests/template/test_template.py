@@ -29,7 +29,7 @@ WILDCARD_RESOURCES = {
 }
 
 
-REMADE_TABLES = {"EmbeddingCacheTable", "RateLimitsTable"}
+REMADE_TABLES = {"CompactionMemoTable", "EmbeddingCacheTable", "RateLimitsTable"}
 """What they hold is made again by itself."""
 
 

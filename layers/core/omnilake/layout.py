@@ -149,6 +149,16 @@ def compaction_node(job_id: str, round_number: int, group: int) -> str:
     return f"answers/{job_id}/compaction/{round_number}/{group:05d}.json"
 
 
+def compaction_input(job_id: str, round_number: int, group: int) -> str:
+    """What one group of one round of a compaction reads (``GroupInput``)."""
+    return f"answers/{job_id}/compaction/{round_number}/{group:05d}-input.json"
+
+
+def recalled(job_id: str, address: str) -> str:
+    """Claims of a node that an answer found in the memo, kept with the answer for its replays (JSON)."""
+    return f"answers/{job_id}/recalled/{address}.json"
+
+
 def answer_material(job_id: str, entry_id: str, version: str) -> str:
     """A text that a retriever made or fetched for one answer (a computed table, a page): quotes point into it."""
     return f"answers/{job_id}/material/{entry_id}/{version}.txt"

@@ -49,10 +49,8 @@ class Settings(BaseModel):
     """Function that recognises the text of scanned documents (``extraction.ocr``); none when empty."""
     max_document_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
     embed_batch_chunks: int = Field(default=128, gt=0)
-    context_tokens: int = Field(default=8_000, gt=0)
-    """Tokens (cl100k) of evidence that one generation call reads; more is compacted."""
-    map_concurrency: int = Field(default=10, gt=0)
-    """Groups that compaction reads at a time."""
+    map_concurrency: int = Field(default=1_000, gt=0)
+    """Most groups of one compaction that are read at a time, whatever a model's quota allows."""
     min_support: float = Field(default=0.57, ge=0, le=1.5)
     """Support (best cosine + half the share of the question's words that one passage holds) below which nothing counts
     as evidence: the answer abstains."""
@@ -88,6 +86,7 @@ class Settings(BaseModel):
     embedding_cache_days: int = Field(default=30, ge=0)
     """How long a passage's vector is kept for the next archive that has the same text; 0: not at all."""
     rate_limits_table: str = ""
+    compaction_memo_table: str = ""
     job_ttl_days: int = Field(default=90, gt=0)
 
     def require(self, name: str) -> str:

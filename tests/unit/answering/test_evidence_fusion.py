@@ -24,29 +24,20 @@ def _failed(name: str) -> RetrieverResult:
     return RetrieverResult(retriever=name, error=ErrorRecord(code="TRANSIENT", message="any"))
 
 
-def _fused(
-    *results: RetrieverResult, question: str = "Unrelated?", limit: int = 10, context: int = 8_000
-) -> FusedEvidence:
-    return fused_evidence(results, question=question, limit=limit, min_support=0.57, context_tokens=context)
+def _fused(*results: RetrieverResult, question: str = "Unrelated?", limit: int = 10) -> FusedEvidence:
+    return fused_evidence(results, question=question, limit=limit, min_support=0.57)
 
 
 def test_what_was_found_is_kept_and_counted() -> None:
     found = _fused(_vector())
     assert len(found.evidence) == found.coverage.chunks_read == found.coverage.chunks_matched == 3
     assert found.tokens == sum(tokens.count(text) for text in TEXTS)
-    assert found.fits
     assert found.reasons == []
 
 
 def test_what_the_limit_leaves_out_is_counted() -> None:
     coverage = _fused(_vector(), limit=1).coverage
     assert coverage.chunks_matched == coverage.chunks_read + sum(coverage.chunks_dropped.values()) == 3
-
-
-def test_more_than_one_context_does_not_fit() -> None:
-    found = _fused(_vector(), context=10)
-    assert not found.fits
-    assert found.evidence
 
 
 def test_below_the_floor_there_is_no_evidence_but_a_reason_and_the_nearest() -> None:
@@ -102,7 +93,7 @@ def test_the_stage_reads_results_and_takes_the_names_of_those_that_failed(archiv
     write_part(JOB, "evidence/vector", _vector())
     result = fuse_evidence(JOB, [FailedRetriever(retriever="full_text", error="Lambda.Unknown")])
     assert jobs.get(JOB).progress["evidence"] == result.evidence
-    assert (result.evidence, result.fits) == (3, True)
+    assert result.evidence == 3
     assert read_part(JOB, FUSED, FusedEvidence).coverage.retrievers == {"vector": "ok", "full_text": "LAMBDA_UNKNOWN"}
     assert jobs.get(JOB).state == "Fuse Evidence"
 
@@ -141,7 +132,6 @@ def test_the_configuration_decides_how_results_are_fused() -> None:
         question="Unrelated?",
         limit=10,
         min_support=0.57,
-        context_tokens=8_000,
         config=FusionConfig(max_per_entry=1),
     )
     assert len(found.evidence) == 1

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from omnilake import aws, jobs, layout
+from omnilake.answering.budgeting import plan_answer
 from omnilake.answering.comparison import content_hash
 from omnilake.answering.composition import compose_answer
 from omnilake.answering.failure import innermost, record_failure
@@ -40,9 +41,10 @@ def _answered(texts: list[str], similarity: float = 0.8, stored_texts: list[str]
     any_request()
     aws.lake().write(layout.entry_text("entry", "v1"), stored(stored_texts or texts).encode())
     found = [RetrieverResult(retriever="vector", evidence=any_evidence(texts, similarity=similarity))]
-    fused = fused_evidence(found, limit=10, question="any", min_support=0.57, context_tokens=8_000)
+    fused = fused_evidence(found, limit=10, question="any", min_support=0.57)
     write_part(JOB, FUSED, fused)
     if fused.evidence:
+        plan_answer(JOB)
         compose_answer(JOB)
         verify_claims(JOB)
     publish_answer(JOB, ARN)
@@ -162,7 +164,7 @@ def test_what_was_asked_for_is_delivered_where_there_is_evidence(
 ) -> None:
     any_request(deliver=deliver.value)
     found = [RetrieverResult(retriever="vector", evidence=any_evidence(TEXTS, similarity=similarity))]
-    write_part(JOB, FUSED, fused_evidence(found, limit=10, question="any", min_support=0.57, context_tokens=8_000))
+    write_part(JOB, FUSED, fused_evidence(found, limit=10, question="any", min_support=0.57))
     assert publish_answer(JOB, ARN).status == status
     answer = read_part(JOB, ANSWER, Answer)
     assert (answer.status, answer.claims, bool(answer.reasons)) == (status, [], status is AnswerStatus.ABSTAINED)

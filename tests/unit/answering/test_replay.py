@@ -8,6 +8,7 @@ import pytest
 
 from omnilake import aws, embedding, layout
 from omnilake.answering import replay
+from omnilake.answering.budgeting import plan_answer
 from omnilake.answering.composition import compose_answer
 from omnilake.answering.fusion import fuse_evidence, fused_evidence
 from omnilake.answering.parts import (
@@ -42,11 +43,12 @@ def answered(archive: Archive) -> Answer:
     aws.lake().write(layout.entry_text("entry", "v1"), stored(TEXTS).encode())
     aws.lake().write(layout.answer_material(JOB, "material-1", "v1"), b"a table")
     found = [RetrieverResult(retriever="vector", evidence=any_evidence(TEXTS))]
-    write_part(JOB, FUSED, fused_evidence(found, limit=10, question="any", min_support=0.57, context_tokens=8_000))
+    write_part(JOB, FUSED, fused_evidence(found, limit=10, question="any", min_support=0.57))
     return _concluded(JOB)
 
 
 def _concluded(job_id: str) -> Answer:
+    plan_answer(job_id)
     compose_answer(job_id)
     verify_claims(job_id)
     publish_answer(job_id, ARN.replace(JOB, job_id))

@@ -49,7 +49,6 @@ def _fused(reranking: Reranking) -> list[str]:
         question=QUESTION,
         limit=2,
         min_support=0.0,
-        context_tokens=8_000,
         reranking=reranking,
     )
     assert (found.ledger, found.versions) == (reranking.ledger, reranking.versions)

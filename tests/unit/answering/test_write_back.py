@@ -54,9 +54,7 @@ def _verified(**request: Any) -> None:
         for each in evidence
     ]  # fmt: skip
     coverage = Coverage()
-    write_part(
-        JOB, FUSED, FusedEvidence(evidence=evidence, nearest=[], reasons=[], tokens=9, fits=True, coverage=coverage)
-    )
+    write_part(JOB, FUSED, FusedEvidence(evidence=evidence, nearest=[], reasons=[], tokens=9, coverage=coverage))
     write_part(JOB, COMPOSED, ComposedClaims(claims=claims, coverage=coverage, ledger=[], versions={}))
     write_part(JOB, VERIFIED, VerifiedClaims(claims=claims, removed={}))
 

@@ -7,46 +7,55 @@ from itertools import pairwise
 import pytest
 
 from omnilake import aws, jobs, layout
+from omnilake.answering.budgeting import plan_answer
 from omnilake.answering.composition import compose_answer
 from omnilake.answering.fusion import fused_evidence
-from omnilake.answering.parts import COMPOSED, FUSED, ComposedClaims, FusedEvidence, read_part, write_part
+from omnilake.answering.parts import (
+    COMPOSED,
+    CONFIGURATION,
+    FUSED,
+    AnswerPath,
+    ComposedClaims,
+    FusedEvidence,
+    read_part,
+    write_part,
+)
 from omnilake.compaction.nodes import CompactedClaims, CompactionNode, RoundPlan
 from omnilake.compaction.stages import CLAIMS, plan_round, summarise_group
+from omnilake.configuration import product
 from omnilake.errors import StageFailed
 from omnilake.models import Archive, RetrieverResult
-from omnilake.settings import settings
 from tests.unit.answering.any_answer import JOB, any_evidence, any_request
 
-CONTEXT = 100
+CONTEXT = 256
 
 
 @pytest.fixture
-def fused(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> FusedEvidence:
-    """Evidence of three documents that far exceeds one context."""
-    monkeypatch.setenv("OMNILAKE_CONTEXT_TOKENS", str(CONTEXT))
-    monkeypatch.setenv("OMNILAKE_MAP_CONCURRENCY", "4")
-    settings.cache_clear()
+def fused(archive: Archive) -> FusedEvidence:
+    """Evidence of three documents that far exceeds one context, and the plan of its answer."""
     any_request("How long does a lease last?", max_claims=5)
+    usual = product("extractive")
+    small = usual.models["extractive"].model_copy(update={"context_tokens": CONTEXT, "concurrency": 4})
+    write_part(JOB, CONFIGURATION, usual.model_copy(update={"models": {"extractive": small}}))
     evidence = [
         each
         for name in ("north", "south", "west")
         for each in any_evidence(
             [
-                f"In the {name} a lease of worker {number} lasts {number + 2} seconds. Its bread is baked hot."
-                for number in range(24)
+                f"A lease lasts long, {number + 2} seconds in the {name}. Its bread is baked hot."
+                for number in range(100)
             ],
             entry_id=name,
         )
     ]
     found = fused_evidence(
         [RetrieverResult(retriever="vector", evidence=evidence)],
-        limit=100,
+        limit=500,
         question="any",
         min_support=0.0,
-        context_tokens=CONTEXT,
     )
-    assert not found.fits
     write_part(JOB, FUSED, found)
+    assert plan_answer(JOB).path is AnswerPath.COMPACT
     return found
 
 
@@ -66,7 +75,7 @@ def test_rounds_end_with_claims_that_fit_one_context_and_keep_their_quotes(fused
     compacted = _run()
     texts = {each.chunk.chunk_id: each.chunk for each in fused.evidence}
     assert compacted.claims
-    assert compacted.groups_failed == compacted.chunks_unread == 0
+    assert compacted.groups_failed == compacted.chunks_failed == 0
     for claim in compacted.claims:
         for quote in claim.quotes:
             chunk = texts[quote.chunk_id]
@@ -96,7 +105,7 @@ def test_planning_and_summarising_again_change_nothing(fused: FusedEvidence) -> 
     summarise_group(JOB, 1, 1)
     again = aws.lake().read_model(key, CompactionNode)
     assert aws.lake().read(layout.answer_part(JOB, "compaction/1/plan")) == plan
-    assert again.model_copy(update={"ledger": node.ledger}) == node
+    assert again.model_copy(update={"ledger": node.ledger, "remembered": False}) == node
 
 
 def test_a_nodes_address_changes_with_all_it_depends_on(fused: FusedEvidence) -> None:
@@ -115,7 +124,7 @@ def test_a_failed_group_is_counted_and_the_others_carry_on(fused: FusedEvidence)
     compacted = _run(frozenset({(1, 2)}))
     unread = len(read_part(JOB, "compaction/1/plan", RoundPlan).groups[1].items)
     assert compacted.groups_failed == 1
-    assert compacted.chunks_unread == unread > 0
+    assert compacted.chunks_failed == unread > 0
     compose_answer(JOB)
     coverage = read_part(JOB, COMPOSED, ComposedClaims).coverage
     assert coverage.groups_failed == 1
@@ -127,7 +136,7 @@ def test_a_group_lost_in_a_later_round_counts_all_chunks_below_it(fused: FusedEv
     compacted = _run(frozenset({(2, 1)}))
     below = read_part(JOB, "compaction/2/plan", RoundPlan).groups[0].items
     first = read_part(JOB, "compaction/1/plan", RoundPlan).groups
-    assert compacted.chunks_unread == sum(len(first[item.index - 1].items) for item in below)
+    assert compacted.chunks_failed == sum(len(first[item.index - 1].items) for item in below)
 
 
 def test_all_groups_failing_fails_the_compaction(fused: FusedEvidence) -> None:

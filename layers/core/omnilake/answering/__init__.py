@@ -4,6 +4,7 @@
 ``planning``      the request checked, the question embedded, the retrievers named
 ``routing``       which retrievers a question needs, and why
 ``fusion``        what the retrievers found → evidence, or the reason there is none
+``budgeting``     what the answer takes, and what is degraded when the budget does not hold it
 ``composition``   evidence, or compacted claims → the claims of the answer
 ``verification``  quotes that are not found word for word take their claim with them
 ``publication``   the answer with citations, coverage and ledger; or the abstention with its reasons

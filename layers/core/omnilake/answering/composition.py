@@ -8,8 +8,11 @@ from collections import Counter
 from omnilake import jobs
 from omnilake.answering.degradation import UNAVAILABLE, attempt, earlier
 from omnilake.answering.parts import (
+    ANSWER_PLAN,
     COMPOSED,
     FUSED,
+    AnswerPath,
+    AnswerPlan,
     ComposedClaims,
     FusedEvidence,
     find_part,
@@ -18,18 +21,16 @@ from omnilake.answering.parts import (
     read_request,
     write_part,
 )
-from omnilake.compaction.nodes import CompactedClaims
+from omnilake.compaction import memo, nodes
+from omnilake.compaction.capacity import MAX_ANSWER_TOKENS
 from omnilake.compaction.stages import CLAIMS
 from omnilake.configuration import Step
-from omnilake.generation import ClaimSet, GenerationProvider, Task, extractive, model_name, provider_for
+from omnilake.generation import ClaimSet, GenerationProvider, Task, extractive, provider_for
 from omnilake.generation.provider import EXTRACTIVE, ledger_line
 from omnilake.generation.recording import Calls
-from omnilake.models import Degradation, InformationRequest, JobKind, LedgerLine, Model
+from omnilake.models import Coverage, Degradation, InformationRequest, JobKind, LedgerLine, Model
 
 STATE = "Compose Answer"
-
-MAX_ANSWER_TOKENS = 2_000
-"""Most tokens of an answer's claims."""
 
 
 class CompositionResult(Model):
@@ -56,29 +57,44 @@ def compose_answer(job_id: str, waits: int = 0, *, unavailable: bool = False) ->
     """
     jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Compose Answer")
     request = read_request(job_id)
-    fused = read_part(job_id, FUSED, FusedEvidence)
+    fused, plan = read_part(job_id, FUSED, FusedEvidence), read_part(job_id, ANSWER_PLAN, AnswerPlan)
     configuration = read_configuration(job_id)
-    name = model_name(Step.COMPOSE, configuration, request.providers)
-    coverage, ledger, compacted = fused.coverage, list[LedgerLine](), None
-    if not fused.fits:
-        compacted = read_part(job_id, CLAIMS, CompactedClaims)
+    coverage, ledger = plan.covered(fused.coverage), list[LedgerLine]()
+    task, evidence = Task.of(request), fused.evidence[: plan.chunks]
+    compacted: nodes.CompactedClaims | None = None
+    if plan.path is AnswerPath.COMPACT:
+        compacted = read_part(job_id, CLAIMS, nodes.CompactedClaims)
         ledger = list(compacted.ledger)
-        coverage = coverage.model_copy(
-            update={
-                "groups": compacted.groups,
-                "groups_failed": compacted.groups_failed,
-                "chunks_read": coverage.chunks_read - compacted.chunks_unread,
-                "chunks_dropped": _with(coverage.chunks_dropped, "group_failed", compacted.chunks_unread),
-            }
-        )
+        coverage = _compacted(coverage, compacted)
 
     def claims_by(provider: GenerationProvider) -> ClaimSet:
         limits = {"max_tokens": MAX_ANSWER_TOKENS, "max_claims": request.max_claims}
+        key = nodes.node_key(
+            provider,
+            step=Step.COMPOSE,
+            task=task,
+            child_keys=[nodes.claims_key(compacted.claims)]
+            if compacted
+            else [nodes.chunk_key(each.chunk) for each in evidence],
+            **limits,
+        )
+        known = memo.recall(job_id, request, key, configuration.memo_days)
+        if known is not None:
+            return ClaimSet(claims=known.claims)
         if compacted is None:
-            return provider.extract_claims(Task.of(request), fused.evidence, **limits)
-        return provider.merge_claims(Task.of(request), compacted.claims, **limits)
+            made = provider.extract_claims(task, evidence, **limits)
+        else:
+            made = provider.merge_claims(task, compacted.claims, **limits)
+        kept = memo.Remembered(claims=made.claims, **made.usage.model_dump())
+        memo.remember(request, key, kept, configuration.memo_days)
+        return made
 
-    provider = provider_for(name, configuration, Step.COMPOSE, Calls.of(job_id, request))
+    name = plan.steps[Step.COMPOSE]
+    provider = (
+        extractive()
+        if name == EXTRACTIVE
+        else provider_for(name, configuration, Step.COMPOSE, Calls.of(job_id, request))
+    )
     began = time.monotonic()
     tried = attempt(lambda: claims_by(provider), waits=waits, instead=_instead(request, unavailable))
     found = tried.value
@@ -109,6 +125,22 @@ def _instead(request: InformationRequest, unavailable: bool) -> str:
         return UNAVAILABLE
     replayed = find_part(request.replay_of, COMPOSED, ComposedClaims) if request.replay_of else None
     return earlier(Step.COMPOSE, replayed.coverage.degraded) if replayed else ""
+
+
+def _compacted(coverage: Coverage, compacted: nodes.CompactedClaims) -> Coverage:
+    """The coverage with what the compaction lost, knew already, and did worse than asked for."""
+    return coverage.model_copy(
+        update={
+            "groups": compacted.groups,
+            "groups_failed": compacted.groups_failed,
+            "groups_remembered": compacted.groups_remembered,
+            "chunks_read": coverage.chunks_read - compacted.chunks_failed,
+            "chunks_failed": compacted.chunks_failed,
+            "chunks_dropped": _with(coverage.chunks_dropped, "group_failed", compacted.chunks_failed),
+            "claims_removed": compacted.rejected,
+            "degraded": [*coverage.degraded, *compacted.degraded],
+        }
+    )
 
 
 def _with(counts: dict[str, int], reason: str, count: int) -> dict[str, int]:

@@ -59,11 +59,10 @@ class FailedRetriever(Model):
 
 
 class FusionResult(Model):
-    """``evidence`` chunks of ``tokens`` tokens; ``fits`` one context."""
+    """``evidence`` chunks of ``tokens`` tokens."""
 
     evidence: int
     tokens: int
-    fits: bool
 
 
 def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> FusionResult:
@@ -76,7 +75,7 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
     request = read_request(job_id)
     if replay.takes_evidence(request):
         recorded = read_part(job_id, FUSED, FusedEvidence)
-        return FusionResult(evidence=len(recorded.evidence), tokens=recorded.tokens, fits=recorded.fits)
+        return FusionResult(evidence=len(recorded.evidence), tokens=recorded.tokens)
     plan = read_part(job_id, PLAN, RetrievalPlan)
     configuration = read_configuration(job_id)
     results = _results(job_id, plan, failed)
@@ -85,7 +84,6 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
         question=request.question,
         limit=plan.evidence_limit,
         min_support=settings().min_support if plan.support_floor else 0.0,
-        context_tokens=settings().context_tokens,
         config=configuration.fusion,
         weights=retriever_weights(configuration),
         spaces=plan.spaces,
@@ -97,7 +95,7 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
     read = sorted(pair for result in results for pair in result.store_versions.items())
     coverage = found.coverage.model_copy(update={"degraded": [*plan.degraded, *found.coverage.degraded]})
     write_part(job_id, FUSED, found.model_copy(update={"store_versions": dict(read), "coverage": coverage}))
-    return FusionResult(evidence=len(found.evidence), tokens=found.tokens, fits=found.fits)
+    return FusionResult(evidence=len(found.evidence), tokens=found.tokens)
 
 
 def fused_evidence(
@@ -106,7 +104,6 @@ def fused_evidence(
     question: str,
     limit: int,
     min_support: float,
-    context_tokens: int,
     config: FusionConfig = PLAIN,
     weights: Mapping[str, float] | None = None,
     spaces: Mapping[str, str] | None = None,
@@ -179,7 +176,6 @@ def fused_evidence(
         nearest=nearest,
         reasons=reasons,
         tokens=total,
-        fits=total <= context_tokens,
         coverage=Coverage(
             retrievers=outcome,
             chunks_matched=len(matched) + sum(max(0, each.matched - len(each.evidence)) for each in results),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TypeVar
 
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omnilake import aws, layout
-from omnilake.configuration import AnsweringConfiguration
+from omnilake.configuration import AnsweringConfiguration, Step
 from omnilake.errors import EmptyQuestion, InvalidRequest, QuestionTooLong, RequestNotFound
 from omnilake.models import (
     MAX_QUESTION_CHARACTERS,
+    Budget,
     Claim,
     Coverage,
     Degradation,
@@ -26,11 +28,15 @@ from omnilake.models import (
 M = TypeVar("M", bound=BaseModel)
 
 CONFIGURATION = "configuration"
-PLAN, FUSED, COMPOSED, VERIFIED, ANSWER = "plan", "fused", "composed", "verified", "answer"
+PLAN, FUSED, ANSWER_PLAN = "plan", "fused", "answer_plan"
+COMPOSED, VERIFIED, ANSWER = "composed", "verified", "answer"
 """Names of the parts, in the order they are written."""
 
 PROMPT = "prompt"
 """Part that holds the assembled prompt, where that was asked for (``generation.prompts.AssembledPrompt``)."""
+
+BUDGET = "budget"
+"""Reason of what is degraded and left out because a request's budget does not hold it."""
 
 
 class AnswerEvent(BaseModel):
@@ -48,11 +54,45 @@ class FusedEvidence(Model):
     nearest: list[NearestEvidence]
     reasons: list[str]
     tokens: int  # cl100k, of all evidence
-    fits: bool  # one context holds it
     coverage: Coverage
     store_versions: dict[str, int] = Field(default={})  # store id → version of its table that was read
     ledger: list[LedgerLine] = Field(default=[])  # of reranking
     versions: dict[str, str] = Field(default={})  # of reranking
+
+
+class AnswerPath(StrEnum):
+    """Where an answer goes on after it is planned."""
+
+    COMPOSE = "compose"  # one context holds what is read
+    COMPACT = "compact"  # map-reduce first
+    PUBLISH = "publish"  # no model is to be called: a prompt or a quote was asked for, or the budget holds none
+
+
+class AnswerPlan(Model):
+    """What is done for an answer, decided before any model is called for it."""
+
+    path: AnswerPath
+    steps: dict[Step, str]  # names of the models in the configuration, by step; a step without one is not done
+    chunks: int = Field(ge=0)  # the best so many of the evidence are read
+    tokens: list[int]  # cl100k, of each chunk of the evidence
+    concurrency: int = Field(ge=1)  # groups that are read at a time
+    asked: Budget  # what the answer would take as it was asked for
+    budget: Budget  # what it takes after what was degraded
+    degraded: list[Degradation] = Field(default=[])
+    reasons: list[str] = Field(default=[])  # why nothing is answered
+
+    def covered(self, coverage: Coverage) -> Coverage:
+        """The coverage of the fused evidence, with what the plan leaves out."""
+        left_out = coverage.chunks_read - self.chunks
+        dropped = {**coverage.chunks_dropped, BUDGET: left_out} if left_out > 0 else coverage.chunks_dropped
+        return coverage.model_copy(
+            update={
+                "chunks_read": self.chunks,
+                "chunks_beside": max(0, coverage.chunks_beside - max(left_out, 0)),  # they stand last
+                "chunks_dropped": dropped,
+                "degraded": [*coverage.degraded, *self.degraded],
+            }
+        )
 
 
 class ComposedClaims(Model):

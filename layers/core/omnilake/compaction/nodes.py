@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from omnilake.generation import GenerationProvider
-from omnilake.models import Chunk, Claim, LedgerLine, Model
+from pydantic import Field
+
+from omnilake.generation import GenerationProvider, Task
+from omnilake.models import Chunk, Claim, Degradation, Evidence, LedgerLine, Model
 
 
 class Item(Model):
-    """One thing that a group reads: a chunk in the first round, a node of the round before in later ones."""
+    """One thing that a group reads: a chunk or a piece of one in the first round, later a node of the round before."""
 
     key: str
     index: int  # of the evidence in the first round; the group's number in later ones
@@ -32,6 +34,14 @@ class RoundPlan(Model):
     groups: list[PlannedGroup]
 
 
+class GroupInput(Model):
+    """All that one call reads, written by whoever planned it: evidence in the first round, claims in later ones."""
+
+    child_keys: list[str]
+    evidence: list[Evidence] = Field(default=[])
+    claims: list[Claim] = Field(default=[])
+
+
 class CompactionNode(Model):
     """Claims of one group. ``key`` addresses them by everything they depend on."""
 
@@ -40,8 +50,11 @@ class CompactionNode(Model):
     group: int
     child_keys: list[str]
     claims: list[Claim]
-    tokens: int  # of the claims' text
+    tokens: int  # of the claims with their quotes, as a merge reads them
     ledger: list[LedgerLine]
+    remembered: bool = False  # known from an earlier request
+    degraded: list[Degradation] = Field(default=[])
+    rejected: dict[str, int] = Field(default={})  # reason → how many claims of a model's answer were not taken
 
 
 class CompactedClaims(Model):
@@ -51,35 +64,44 @@ class CompactedClaims(Model):
     rounds: int
     groups: int
     groups_failed: int
-    chunks_unread: int  # of groups that failed
+    groups_remembered: int = 0
+    chunks_failed: int  # of groups that failed
+    degraded: list[Degradation] = Field(default=[])
+    rejected: dict[str, int] = Field(default={})
     ledger: list[LedgerLine]
 
 
 def chunk_key(chunk: Chunk) -> str:
-    """Address of a leaf: the span, of which version, and its text."""
+    """Address of a leaf: the span, of which version, its text, and the headings it is read with."""
     return _address(
-        {"entry": chunk.entry_id, "version": chunk.version, "start": chunk.start, "end": chunk.end, "text": chunk.text}
+        {
+            "entry": chunk.entry_id,
+            "version": chunk.version,
+            "start": chunk.start,
+            "end": chunk.end,
+            "text": chunk.text,
+            "headings": [chunk.title, chunk.section, chunk.source],
+        }
     )
 
 
+def claims_key(claims: Sequence[Claim]) -> str:
+    """Address of what a group came to: a merge depends on it, and on nothing else below it."""
+    return _address({"claims": [claim.model_dump(mode="json") for claim in claims]})
+
+
 def node_key(
-    provider: GenerationProvider,
-    *,
-    max_tokens: int,
-    max_claims: int,
-    question: str,
-    goal: str,
-    child_keys: Sequence[str],
+    provider: GenerationProvider, *, step: str, max_tokens: int, max_claims: int, task: Task, child_keys: Sequence[str]
 ) -> str:
-    """Address of a node: prompt version, provider, model, parameters, question, goal and child keys in order."""
+    """Address of a node: prompt version, provider, model, parameters, task and child keys in order."""
     return _address(
         {
+            "step": step,
             "prompt": provider.prompt_version,
             "provider": provider.name,
             "model": provider.model,
             "parameters": {"max_tokens": max_tokens, "max_claims": max_claims},
-            "question": question,
-            "goal": goal,
+            "task": task.model_dump(mode="json"),
             "children": list(child_keys),
         }
     )

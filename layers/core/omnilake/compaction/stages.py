@@ -1,30 +1,51 @@
 """Plan Round and Summarise Group.
 
-A round reads its items from the lake and leaves one node a group there. A group that failed left no node: the next
-round finds it missing, goes on with the others, and counts it. Planning a round again gives the same plan.
+Whoever plans a round writes the input of each group, so a worker reads one object, and leaves one node in the lake. A
+group that failed left no node: the next round finds it missing, goes on with the others, and counts it. Planning a
+round again gives the same plan.
 """
 
 from __future__ import annotations
 
+import math
 import time
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
+
+from botocore.exceptions import ClientError
 
 from omnilake import aws, jobs, layout, tokens
-from omnilake.answering.parts import FUSED, FusedEvidence, read_configuration, read_part, read_request, write_part
-from omnilake.compaction import nodes
-from omnilake.compaction.planning import Group, plan_groups, plan_merge
-from omnilake.configuration import Step
-from omnilake.errors import StageFailed
-from omnilake.generation import GenerationProvider, Task, model_name, provider_for
-from omnilake.generation.provider import ledger_line
-from omnilake.models import Claim, Evidence, JobKind, LedgerLine, Model
-from omnilake.settings import settings
+from omnilake.answering import budgeting
+from omnilake.answering.parts import (
+    ANSWER_PLAN,
+    FUSED,
+    AnswerPlan,
+    FusedEvidence,
+    read_configuration,
+    read_part,
+    read_request,
+    write_part,
+)
+from omnilake.compaction import capacity, memo, nodes
+from omnilake.compaction.planning import Group, document_order, plan_groups, plan_merge
+from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step
+from omnilake.errors import GenerationRejected, ProviderRejected, StageFailed
+from omnilake.generation import ClaimSet, GenerationProvider, Task, provider_for
+from omnilake.generation.provider import EXTRACTIVE, extractive, ledger_line
+from omnilake.generation.recording import Calls
+from omnilake.models import Degradation, Evidence, InformationRequest, JobKind, LedgerLine, Model
 
 CLAIMS = "claims"
 """Part of an answer that the compaction leaves (``CompactedClaims``)."""
 
 MAX_GROUP_CLAIMS = 24
 """Most claims of one group."""
+
+MAX_WAITS = 4
+"""Times that a group waits for a model's quota; then it is read by the extractive provider."""
+
+_THREADS = 24  # for objects of a round, one a group
 
 
 class RoundResult(Model):
@@ -33,6 +54,8 @@ class RoundResult(Model):
     round: int
     groups: int
     done: bool
+    inline: bool = True  # of few groups; a Distributed Map reads many
+    concurrency: int = 1  # groups at a time
 
 
 class GroupResult(Model):
@@ -42,155 +65,296 @@ class GroupResult(Model):
     claims: int
 
 
-def output_tokens(context_tokens: int) -> int:
-    """Most tokens of a group's claims: at most a quarter of the context, so that every reduce round at least halves."""
-    return max(1, min(800, context_tokens // 4))
-
-
 def plan_round(job_id: str, round_number: int) -> RoundResult:
     """Plan a round: the evidence in the first, the nodes of the round before in later ones.
 
     Raises:
         StageFailed: every group of the round before failed.
     """
-    context = settings().context_tokens
+    plan, configuration = read_part(job_id, ANSWER_PLAN, AnswerPlan), read_configuration(job_id)
+    told = capacity.told_tokens(read_request(job_id))
+    model = capacity.model_of(plan.steps[Step.MAP], configuration)
+    room = capacity.evidence_capacity(model, told)
     if round_number == 1:
-        items, documents = _leaves(job_id)
+        evidence, items = _leaves(job_id, plan, model, room)
         groups = plan_groups(
-            [item.tokens for item in items], documents, context_tokens=context, concurrency=settings().map_concurrency
+            [item.tokens for item in items],
+            [each.chunk.entry_id for each in evidence],
+            context_tokens=room,
+            concurrency=plan.concurrency,
+            call_tokens=capacity.call_tokens(model, told),
         )
+        inputs = [
+            nodes.GroupInput(
+                child_keys=[item.key for item in items[group.start : group.end]],
+                evidence=evidence[group.start : group.end],
+            )
+            for group in groups
+        ]
     else:
         found = _nodes(job_id, round_number - 1)
         if not found:
             raise StageFailed("Every group of the compaction failed.")
-        if sum(node.tokens for node in found) <= context:
+        final_room = capacity.evidence_capacity(capacity.model_of(plan.steps[Step.COMPOSE], configuration), told)
+        if sum(node.tokens for node in found) <= final_room or len(found) == 1:
             _finish(job_id, found, round_number - 1)
             return RoundResult(round=round_number, groups=0, done=True)
-        items = [nodes.Item(key=node.key, index=node.group, tokens=node.tokens) for node in found]
-        groups = plan_merge([item.tokens for item in items], context_tokens=context)
-    plan = nodes.RoundPlan(round=round_number, groups=[_planned(items, group) for group in groups])
-    write_part(job_id, _plan_part(round_number), plan)
-    jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Compact Evidence", round=round_number, groups=len(groups))
-    return RoundResult(round=round_number, groups=len(groups), done=False)
+        items = [nodes.Item(key=nodes.claims_key(each.claims), index=each.group, tokens=each.tokens) for each in found]
+        groups = plan_merge([item.tokens for item in items], context_tokens=room)
+        inputs = [
+            nodes.GroupInput(
+                child_keys=[item.key for item in items[group.start : group.end]],
+                claims=[claim for node in found[group.start : group.end] for claim in node.claims],
+            )
+            for group in groups
+        ]
+    aws.concurrently(
+        lambda numbered: aws.lake().write_model(
+            layout.compaction_input(job_id, round_number, numbered[0]), numbered[1]
+        ),
+        list(enumerate(inputs, start=1)),
+        _THREADS,
+    )
+    write_part(
+        job_id,
+        _plan_part(round_number),
+        nodes.RoundPlan(round=round_number, groups=[_planned(items, group) for group in groups]),
+    )
+    jobs.enter(
+        job_id, JobKind.ANSWER_REQUEST, "Compact Evidence", round=round_number, groups=len(groups), groups_done=0
+    )
+    is_inline = budgeting.inline(len(groups), plan.concurrency)
+    return RoundResult(
+        round=round_number,
+        groups=len(groups),
+        done=False,
+        inline=is_inline,
+        concurrency=min(plan.concurrency, budgeting.MAX_INLINE_PARALLEL) if is_inline else plan.concurrency,
+    )
 
 
-def summarise_group(job_id: str, round_number: int, group: int) -> GroupResult:
+def summarise_group(job_id: str, round_number: int, group: int, waits: int = 0) -> GroupResult:
     """Find the claims of one group, numbered from 1, and write its node.
+
+    Args:
+        waits: times that the group has waited for the model's quota. After ``MAX_WAITS``, and when a model's answer is
+            rejected, the extractive provider reads the group instead, and the node says so.
 
     Raises:
         StageFailed: the round's plan has no such group.
+        RateLimited: the model's quota is used up for now.
     """
-    plan = read_part(job_id, _plan_part(round_number), nodes.RoundPlan)
-    if not 1 <= group <= len(plan.groups):
-        raise StageFailed(f"Round {round_number} has no group {group}.")
-    items = plan.groups[group - 1].items
-    request = read_request(job_id)
-    configuration = read_configuration(job_id)
-    name = model_name(Step.MAP, configuration, request.providers)
-    provider = provider_for(name, configuration, Step.MAP)
-    limits = {"max_tokens": output_tokens(settings().context_tokens), "max_claims": MAX_GROUP_CLAIMS}
-    began = time.monotonic()
-    if round_number == 1:
-        found = provider.extract_claims(Task.of(request), _evidence(job_id, items), **limits)
+    try:
+        work = aws.lake().read_model(layout.compaction_input(job_id, round_number, group), nodes.GroupInput)
+    except ClientError as error:
+        if aws.error_code(error) not in {"NoSuchKey", "404"}:
+            raise
+        raise StageFailed(f"Round {round_number} has no group {group}.") from None
+    request, configuration = read_request(job_id), read_configuration(job_id)
+    name = read_part(job_id, ANSWER_PLAN, AnswerPlan).steps[Step.MAP]
+    is_free = capacity.is_free(capacity.model_of(name, configuration))
+    reason = "throttled" if waits >= MAX_WAITS and not is_free else ""
+    if not reason:
+        try:
+            node = _node(job_id, round_number, group, work, request, configuration, name)
+        except (GenerationRejected, ProviderRejected) as error:
+            if is_free:
+                raise
+            reason = "rejected" if isinstance(error, GenerationRejected) else "unavailable"
+    if reason:
+        node = _node(job_id, round_number, group, work, request, configuration, EXTRACTIVE)
+        degraded = Degradation(step=Step.MAP, to=EXTRACTIVE, reason=reason)
+        node = node.model_copy(update={"degraded": [degraded]})
+    aws.lake().write_model(layout.compaction_node(job_id, round_number, group), node)
+    jobs.count(job_id, groups_done=1)
+    return GroupResult(group=group, claims=len(node.claims))
+
+
+def _node(
+    job_id: str,
+    round_number: int,
+    group: int,
+    work: nodes.GroupInput,
+    request: InformationRequest,
+    configuration: AnsweringConfiguration,
+    name: str,
+) -> nodes.CompactionNode:
+    """The node of a group as a model makes it, or as it is remembered."""
+    model = capacity.model_of(name, configuration)
+    provider = (
+        extractive()
+        if capacity.is_free(model)
+        else provider_for(name, configuration, Step.MAP, Calls.of(job_id, request))
+    )
+    task = Task.of(request)
+    room = capacity.evidence_capacity(model, capacity.told_tokens(request))
+    most = capacity.claim_tokens(room)
+    step = "extract" if round_number == 1 else "merge"
+    key = nodes.node_key(
+        provider, step=step, max_tokens=most, max_claims=MAX_GROUP_CLAIMS, task=task, child_keys=work.child_keys
+    )
+    state = f"Summarise Group {round_number}.{group}"
+    known = memo.recall(job_id, request, key, configuration.memo_days)
+    if known is not None:
+        claims, line = known.claims, LedgerLine(state=state, provider=provider.name, model=provider.model)
+        rejected: dict[str, int] = {}
     else:
-        found = provider.merge_claims(Task.of(request), _claims(job_id, round_number, items), **limits)
-    line = ledger_line(f"Summarise Group {round_number}.{group}", provider, found.usage, time.monotonic() - began)
-    key = _node_key(provider, limits, request.question, request.goal, items)
-    node = nodes.CompactionNode(
+        began = time.monotonic()
+        found = _claims(provider, task, work, round_number, most)
+        line = ledger_line(state, provider, found.usage, time.monotonic() - began)
+        # Quotes included, a node is at most half of what a merge reads: two always fit.
+        claims, rejected = capacity.within(found.claims, room // 2), found.rejected
+        used = found.usage
+        memo.remember(
+            request,
+            key,
+            memo.Remembered(claims=claims, **used.model_dump()),
+            configuration.memo_days,
+        )
+    return nodes.CompactionNode(
         key=key,
         round=round_number,
         group=group,
-        child_keys=[item.key for item in items],
-        claims=found.claims,
-        tokens=sum(tokens.count(claim.text) for claim in found.claims),
+        child_keys=work.child_keys,
+        claims=claims,
+        tokens=sum(capacity.carried_tokens(claim) for claim in claims),
         ledger=[line],
+        remembered=known is not None,
+        rejected=rejected,
     )
-    aws.lake().write_model(layout.compaction_node(job_id, round_number, group), node)
-    return GroupResult(group=group, claims=len(found.claims))
 
 
-def _node_key(
-    provider: GenerationProvider, limits: dict[str, int], question: str, goal: str, items: Sequence[nodes.Item]
-) -> str:
-    return nodes.node_key(provider, **limits, question=question, goal=goal, child_keys=[item.key for item in items])
+def _claims(provider: GenerationProvider, task: Task, work: nodes.GroupInput, round_number: int, most: int) -> ClaimSet:
+    if round_number == 1:
+        return provider.extract_claims(task, work.evidence, max_tokens=most, max_claims=MAX_GROUP_CLAIMS)
+    if not work.claims:
+        return ClaimSet(claims=[])
+    return provider.merge_claims(task, work.claims, max_tokens=most, max_claims=MAX_GROUP_CLAIMS)
 
 
 def _plan_part(round_number: int) -> str:
     return f"compaction/{round_number}/plan"
 
 
-def _leaves(job_id: str) -> tuple[list[nodes.Item], list[str]]:
-    """Evidence in reading order (document, then position), with the document of each."""
-    evidence = read_part(job_id, FUSED, FusedEvidence).evidence
-    # Documents stand in the order of their best chunk, so that a plan cut short would lose the least relevant.
-    rank: dict[tuple[str, str], int] = {}
-    for each in evidence:
-        rank.setdefault((each.chunk.entry_id, each.chunk.version), len(rank))
+def _leaves(job_id: str, plan: AnswerPlan, model: ModelConfig, room: int) -> tuple[list[Evidence], list[nodes.Item]]:
+    """What the plan reads of the evidence, in reading order, chunks that exceed a call's room in pieces.
+
+    Documents stand in an order that does not depend on how they rank: a ranking changes with each document.
+    """
+    evidence = read_part(job_id, FUSED, FusedEvidence).evidence[: plan.chunks]
     order = sorted(
         range(len(evidence)),
         key=lambda index: (
-            rank[evidence[index].chunk.entry_id, evidence[index].chunk.version],
+            document_order(evidence[index].chunk.entry_id),
             evidence[index].chunk.start,
             index,
         ),
     )
-    items = [
-        nodes.Item(
-            key=nodes.chunk_key(evidence[index].chunk), index=index, tokens=tokens.count(evidence[index].chunk.text)
+    read: list[Evidence] = []
+    items: list[nodes.Item] = []
+    for index in order:
+        whole = evidence[index]
+        around = capacity.surrounding_tokens(whole, model)
+        for piece in pieces(whole, plan.tokens[index], max(room - around, 1)):
+            size = plan.tokens[index] if piece is whole else tokens.count(piece.chunk.text)
+            read.append(piece)
+            items.append(nodes.Item(key=nodes.chunk_key(piece.chunk), index=index, tokens=size + around))
+    return read, items
+
+
+def pieces(evidence: Evidence, size: int, room: int) -> list[Evidence]:
+    """A chunk as one call can read it: itself, or in pieces of at most ``room`` tokens, cut between lines or words.
+
+    Quotes of a piece point into the same text, because a piece knows where it stands in it.
+    """
+    if size <= room:
+        return [evidence]
+    chunk = evidence.chunk
+    spans = tokens.spans(chunk.text)
+    # Shorter than they may be: a piece's own tokens can differ from those of the whole at its ends.
+    each = math.ceil(len(spans) / math.ceil(len(spans) / max(room * 19 // 20, 1)))
+    cuts = [0]
+    for first in range(each, len(spans), each):
+        cuts.append(_cut(chunk.text, cuts[-1], spans[first][0]))
+    cuts.append(len(chunk.text))
+    return [
+        evidence.model_copy(
+            update={
+                "chunk": chunk.model_copy(
+                    update={
+                        "start": chunk.start + begin,
+                        "end": chunk.start + end,
+                        "text": chunk.text[begin:end],
+                    }
+                )
+            }
         )
-        for index in order
+        for begin, end in pairwise(cuts)
+        if end > begin
     ]
-    return items, [evidence[index].chunk.entry_id for index in order]
+
+
+def _cut(text: str, begin: int, end: int) -> int:
+    """Where to end a piece that may reach to ``end``: after the last line, else the last word, of its last quarter."""
+    from_here = max(begin + 1, end - (end - begin) // 4)
+    for separator in ("\n", " "):
+        found = text.rfind(separator, from_here, end)
+        if found >= 0:
+            return found + 1
+    return max(end, begin)
 
 
 def _planned(items: Sequence[nodes.Item], group: Group) -> nodes.PlannedGroup:
     return nodes.PlannedGroup(items=list(items[group.start : group.end]), tokens=group.tokens)
 
 
-def _evidence(job_id: str, items: Sequence[nodes.Item]) -> list[Evidence]:
-    evidence = read_part(job_id, FUSED, FusedEvidence).evidence
-    return [evidence[item.index] for item in items]
-
-
-def _claims(job_id: str, round_number: int, items: Sequence[nodes.Item]) -> list[Claim]:
-    keys = [layout.compaction_node(job_id, round_number - 1, item.index) for item in items]
-    return [claim for key in keys for claim in aws.lake().read_model(key, nodes.CompactionNode).claims]
-
-
 def _nodes(job_id: str, round_number: int) -> list[nodes.CompactionNode]:
     """Nodes of a round that were written, by group."""
     planned = read_part(job_id, _plan_part(round_number), nodes.RoundPlan).groups
     keys = [layout.compaction_node(job_id, round_number, number + 1) for number in range(len(planned))]
-    return [aws.lake().read_model(key, nodes.CompactionNode) for key in keys if aws.lake().head(key) is not None]
+    return [node for node in aws.concurrently(_read_node, keys, _THREADS) if node is not None]
+
+
+def _read_node(key: str) -> nodes.CompactionNode | None:
+    try:
+        return aws.lake().read_model(key, nodes.CompactionNode)
+    except ClientError as error:
+        if aws.error_code(error) in {"NoSuchKey", "404"}:
+            return None
+        raise
 
 
 def _finish(job_id: str, last: Sequence[nodes.CompactionNode], rounds: int) -> None:
     """Write the claims, and count over all rounds what was lost and used."""
-    groups = failed = unread = 0
-    ledger: list[LedgerLine] = []
-    for number in range(1, rounds + 1):
-        plan = read_part(job_id, _plan_part(number), nodes.RoundPlan)
-        found = last if number == rounds else _nodes(job_id, number)
-        written = {node.group for node in found}
-        lost = [group for position, group in enumerate(plan.groups, start=1) if position not in written]
-        groups += len(plan.groups)
-        failed += len(lost)
-        unread += sum(len(_chunks_below(job_id, number, item)) for group in lost for item in group.items)
-        ledger += [line for node in found for line in node.ledger]
+    plans = [read_part(job_id, _plan_part(number), nodes.RoundPlan) for number in range(1, rounds + 1)]
+    made = [node for number in range(1, rounds) for node in _nodes(job_id, number)] + list(last)
+    written = {(node.round, node.group) for node in made}
+    lost = [
+        (plan.round, group)
+        for plan in plans
+        for number, group in enumerate(plan.groups, start=1)
+        if (plan.round, number) not in written
+    ]
+    rejected = Counter[str]()
+    for node in made:
+        rejected.update(node.rejected)
     compacted = nodes.CompactedClaims(
         claims=[claim for node in last for claim in node.claims],
         rounds=rounds,
-        groups=groups,
-        groups_failed=failed,
-        chunks_unread=unread,
-        ledger=ledger,
+        groups=sum(len(plan.groups) for plan in plans),
+        groups_failed=len(lost),
+        groups_remembered=sum(node.remembered for node in made),
+        chunks_failed=len({chunk for number, group in lost for chunk in _chunks_below(plans, number, group)}),
+        degraded=list(dict.fromkeys(each for node in made for each in node.degraded)),
+        rejected=dict(rejected),
+        ledger=[line for node in made for line in node.ledger],
     )
     write_part(job_id, CLAIMS, compacted)
 
 
-def _chunks_below(job_id: str, round_number: int, item: nodes.Item) -> list[str]:
-    """Keys of the chunks that an item of a round stands for."""
+def _chunks_below(plans: Sequence[nodes.RoundPlan], round_number: int, group: nodes.PlannedGroup) -> set[int]:
+    """The chunks that a group of a round stands for, by their place in the evidence."""
     if round_number == 1:
-        return [item.key]
-    children = read_part(job_id, _plan_part(round_number - 1), nodes.RoundPlan).groups[item.index - 1].items
-    return [key for child in children for key in _chunks_below(job_id, round_number - 1, child)]
+        return {item.index for item in group.items}
+    below = plans[round_number - 2].groups
+    return {chunk for item in group.items for chunk in _chunks_below(plans, round_number - 1, below[item.index - 1])}

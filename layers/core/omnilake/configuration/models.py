@@ -103,7 +103,7 @@ class AnsweringConfiguration(Model):
     retrievers: dict[str, RetrieverConfig] = Field(default={})
     fusion: FusionConfig = FusionConfig()
     inclusive_cap: int = Field(default=1_000, ge=1, le=10_000)  # most chunks of an INCLUSIVE request
-    memo_days: int = Field(default=30, ge=0)  # how long claims of a group are remembered; 0: not at all
+    memo_days: int = Field(default=30, ge=0, le=90)  # how long claims of a group are remembered; 0: not at all
 
     @model_validator(mode="after")
     def _names(self) -> AnsweringConfiguration:
