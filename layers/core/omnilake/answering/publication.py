@@ -111,9 +111,9 @@ def assemble(job_id: str, request: InformationRequest, execution_arn: str) -> An
     composed = find_part(job_id, COMPOSED, ComposedClaims)
     verified = find_part(job_id, VERIFIED, VerifiedClaims)
     coverage, reasons = fused.coverage, list(fused.reasons)
-    plan = find_part(job_id, ANSWER_PLAN, AnswerPlan) if fused.evidence else None
-    if plan is not None:
-        coverage, reasons = plan.covered(coverage), plan.reasons or reasons
+    planned = find_part(job_id, ANSWER_PLAN, AnswerPlan) if fused.evidence else None
+    if planned is not None:
+        coverage, reasons = planned.covered(coverage), planned.reasons or reasons
     if composed is not None:
         coverage = composed.coverage
         if verified is not None:
@@ -152,7 +152,7 @@ def assemble(job_id: str, request: InformationRequest, execution_arn: str) -> An
         nearest=fused.nearest if abstained else [],
         routes=plan.routes,
         coverage=coverage,
-        budget=plan.budget if plan else None,
+        budget=planned.budget if planned else None,
         ledger=ledger,
         cost_usd=sum(line.cost_usd for line in ledger),
         versions=_versions(job_id, found, fused.store_versions)
