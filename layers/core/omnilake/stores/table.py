@@ -38,7 +38,7 @@ FULL_TEXT = FTS(
 """Folded, stemmed words; stop words stay, BM25's idf makes them weigh little. No positions: nobody asks for phrases."""
 
 INDEX_CACHE_BYTES, METADATA_CACHE_BYTES = 128 << 20, 32 << 20
-"""Most that a process keeps of indexes and of tables' metadata."""
+"""Most that a process keeps of a database's indexes and of its tables' metadata."""
 
 _KEY_MARK = b"lance-schema:unenforced-primary-key:position"
 
@@ -168,10 +168,6 @@ def _handle(uri: str, store_id: str) -> Table:
 @cache
 def _database(uri: str) -> lancedb.DBConnection:
     # Region, endpoint and credentials come from the environment (AWS_*), as for every AWS SDK.
-    return lancedb.connect(uri, session=_session())
-
-
-@cache
-def _session() -> lancedb.Session:
-    """What LanceDB may keep in memory, of all tables together; by itself it would keep gigabytes."""
-    return lancedb.Session(index_cache_size_bytes=INDEX_CACHE_BYTES, metadata_cache_size_bytes=METADATA_CACHE_BYTES)
+    # LanceDB itself would keep gigabytes in memory.
+    session = lancedb.Session(index_cache_size_bytes=INDEX_CACHE_BYTES, metadata_cache_size_bytes=METADATA_CACHE_BYTES)
+    return lancedb.connect(uri, session=session)
