@@ -17,7 +17,14 @@ FUNCTIONS = ("ComposeAnswerFunction", "VerifyClaimsFunction")
 
 @contextmanager
 def answered_by(
-    cloud: Cloud, script: Script, *, provider: str = "openai", judge: bool = False, compose: str = "model", **model: Any
+    cloud: Cloud,
+    script: Script,
+    *,
+    provider: str = "openai",
+    judge: bool = False,
+    compose: str = "model",
+    memo_days: int = 0,
+    **model: Any,
 ) -> Iterator[Endpoint]:
     """Let a model that answers by a script write the answers, or judge them too.
 
@@ -27,6 +34,7 @@ def answered_by(
         provider: openai, or bedrock.
         judge: whether it judges.
         compose: name of the model that composes.
+        memo_days: how long claims are remembered; not at all, because tests ask the same again and again.
         model: more of its configuration.
     """
     with serving(script) as endpoint, ExitStack() as stack:
@@ -35,7 +43,8 @@ def answered_by(
                 stack.enter_context(cloud.setting(function, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", endpoint.url))
         told = {"provider": provider, "model": "any-model", "endpoint": f"{endpoint.url}/v1", "input_usd": 1.0, **model}
         steps = {"map": "extractive", "compose": compose, **({"judge": "model"} if judge else {})}
-        configuration = {"models": {"model": told, "extractive": {"provider": "extractive"}}, "steps": steps}
+        models = {"model": told, "extractive": {"provider": "extractive"}}
+        configuration = {"models": models, "steps": steps, "memo_days": memo_days}
         aws.lake().write(layout.ANSWERING, json.dumps(configuration).encode())
         try:
             yield endpoint
