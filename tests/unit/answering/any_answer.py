@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from omnilake import aws, jobs, layout
-from omnilake.answering.parts import CONFIGURATION, PLAN, write_part
-from omnilake.configuration import product
-from omnilake.models import Chunk, EmbeddingSpace, Evidence, InformationRequest, JobKind, RouteReason, Scores
+from omnilake.answering.parts import ANSWER_PLAN, CONFIGURATION, PLAN, AnswerPath, AnswerPlan, write_part
+from omnilake.configuration import Step, product
+from omnilake.models import Budget, Chunk, EmbeddingSpace, Evidence, InformationRequest, JobKind, RouteReason, Scores
 from omnilake.retrieval import RetrievalPlan
 
 if TYPE_CHECKING:
@@ -91,3 +91,14 @@ def any_request(
     write_part(job_id, PLAN, plan)
     jobs.create(job_id, JobKind.ANSWER_REQUEST, request.archives[0], ARN)
     return request
+
+
+def any_answer_plan(**steps: str) -> AnswerPlan:
+    """The plan of an answer that one context holds, stored in the lake; models of steps by their names."""
+    nothing = Budget(calls=0, input_tokens=0, output_tokens=0, cost_usd=0.0, seconds=0.0, chunks=0, groups=0)
+    named = {Step.MAP: "extractive", Step.COMPOSE: "extractive", **{Step(step): name for step, name in steps.items()}}
+    plan = AnswerPlan(
+        path=AnswerPath.COMPOSE, steps=named, chunks=0, tokens=[], concurrency=1, asked=nothing, budget=nothing
+    )
+    write_part(JOB, ANSWER_PLAN, plan)
+    return plan

@@ -5,9 +5,18 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from model_endpoint import always, completion, serving
 
 from omnilake import aws, layout
-from omnilake.answering.parts import COMPOSED, VERIFIED, ComposedClaims, VerifiedClaims, read_part, write_part
+from omnilake.answering.parts import (
+    COMPOSED,
+    CONFIGURATION,
+    VERIFIED,
+    ComposedClaims,
+    VerifiedClaims,
+    read_part,
+    write_part,
+)
 from omnilake.answering.verification import (
     EMPTY_QUOTE,
     QUOTE_NOT_FOUND,
@@ -16,8 +25,9 @@ from omnilake.answering.verification import (
     verified_claims,
     verify_claims,
 )
+from omnilake.configuration import ModelConfig, Step, product
 from omnilake.models import Archive, Claim, Coverage, Quote
-from tests.unit.answering.any_answer import JOB, any_request
+from tests.unit.answering.any_answer import JOB, any_answer_plan, any_request
 
 TEXT = "Head.\n\nA lease lasts\n  ninety seconds. It is renewed twice."
 
@@ -69,6 +79,7 @@ def test_a_claim_without_a_standing_quote_is_removed_and_counted() -> None:
 
 def test_the_stage_checks_against_the_stored_text(archive: Archive) -> None:
     any_request()
+    any_answer_plan()
     aws.lake().write(layout.entry_text("e", "v1"), TEXT.encode())
     claims = [
         Claim(text="a", quotes=[GOOD]),
@@ -83,6 +94,7 @@ def test_the_stage_checks_against_the_stored_text(archive: Archive) -> None:
 @pytest.mark.parametrize("made_by", [JOB, "earlier-answer"])
 def test_what_a_retriever_made_is_read_of_this_answer_or_of_the_one_it_replays(archive: Archive, made_by: str) -> None:
     any_request(replay_of="earlier-answer")
+    any_answer_plan()
     aws.lake().write(layout.answer_material(made_by, "material-1", "v1"), TEXT.encode())
     claims = [
         Claim(text="a", quotes=[_quote("A lease lasts ninety seconds.", 7, 38, "material-1")]),
@@ -90,3 +102,20 @@ def test_what_a_retriever_made_is_read_of_this_answer_or_of_the_one_it_replays(a
     ]
     write_part(JOB, COMPOSED, ComposedClaims(claims=claims, coverage=Coverage(), ledger=[], versions={}))
     assert verify_claims(JOB).model_dump() == {"claims": 1, "removed": 1}
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_only_a_judge_of_the_plan_is_asked(archive: Archive, planned: bool) -> None:
+    verdicts = always(completion({"verdicts": [{"claim": "p1", "verdict": "unsupported"}]}))
+    with serving(verdicts) as endpoint:
+        any_request()
+        any_answer_plan(**({"judge": "model"} if planned else {}))
+        model = ModelConfig(provider="openai", model="any", endpoint=f"{endpoint.url}/v1")
+        usual = product("extractive")
+        named = {"models": {**usual.models, "model": model}, "steps": {**usual.steps, Step.JUDGE: "model"}}
+        write_part(JOB, CONFIGURATION, usual.model_copy(update=named))
+        aws.lake().write(layout.entry_text("e", "v1"), TEXT.encode())
+        claims = [Claim(text="a", quotes=[GOOD])]
+        write_part(JOB, COMPOSED, ComposedClaims(claims=claims, coverage=Coverage(), ledger=[], versions={}))
+        assert verify_claims(JOB).model_dump() == {"claims": 1 - planned, "removed": int(planned)}
+    assert len(endpoint.requests) == int(planned)

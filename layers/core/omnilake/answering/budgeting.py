@@ -147,7 +147,7 @@ def planned_answer(
         counted: cl100k tokens of each chunk's text.
         most_parallel: groups that this deployment reads at a time, whatever a model's quota allows.
     """
-    sizes, told = Sizes.of(evidence, counted), capacity.told_tokens(request)
+    sizes, told = Sizes.of(evidence, counted), capacity.Told(request, configuration)
     asked = Choice(
         map=model_name(Step.MAP, configuration, request.providers),
         compose=model_name(Step.COMPOSE, configuration, request.providers),
@@ -184,28 +184,30 @@ def planned_answer(
 
 
 def reckon(
-    sizes: Sizes, told: int, choice: Choice, configuration: AnsweringConfiguration, most_parallel: int
+    sizes: Sizes, told: capacity.Told, choice: Choice, configuration: AnsweringConfiguration, most_parallel: int
 ) -> Reckoning:
     """Calls, tokens, money and seconds of a choice, at most: as the compaction would plan it.
 
     Args:
         sizes: of all evidence; the first ``choice.chunks`` of it are read.
-        told: tokens of question and goal.
+        told: what every call reads besides.
     """
     compose, reader = capacity.model_of(choice.compose, configuration), capacity.model_of(choice.map, configuration)
-    room = capacity.evidence_capacity(compose, told)
+    read_last = told.tokens(Step.COMPOSE, compose)
+    room = capacity.evidence_capacity(compose, read_last)
     calls: list[_Call] = []
     seconds, groups = 0.0, 0
     left = sum(_read(sizes, choice.chunks, compose))
     path = AnswerPath.COMPOSE if left <= room else AnswerPath.COMPACT
     if path is AnswerPath.COMPACT:
         parallel = min(reader.concurrency, most_parallel)
-        own_room = capacity.evidence_capacity(reader, told)
-        planned = _groups(sizes, choice.chunks, reader, told, parallel)
+        read_each = told.tokens(Step.MAP, reader)
+        own_room = capacity.evidence_capacity(reader, read_each)
+        planned = _groups(sizes, choice.chunks, reader, read_each, parallel)
         written = capacity.output_tokens(reader)
-        carried = capacity.claim_tokens(own_room) * (1 if capacity.is_free(reader) else 2)
+        carried = capacity.node_tokens(own_room, reader)
         while True:
-            made = [_Call(reader, tokens + capacity.call_tokens(reader, told), written) for tokens in planned]
+            made = [_Call(reader, tokens + read_each, written) for tokens in planned]
             calls += made
             groups += len(made)
             seconds += math.ceil(len(made) / parallel) * made[0].seconds
@@ -215,15 +217,14 @@ def reckon(
                 break
             merged = plan_merge([carried] * len(made), context_tokens=own_room)
             planned = [group.tokens for group in merged]
-    final = _Call(
-        compose, min(left, room) + capacity.call_tokens(compose, told), min(compose.output_tokens, _answer(compose))
-    )
+    final = _Call(compose, min(left, room) + read_last, min(compose.output_tokens, _answer(compose)))
     calls.append(final)
     seconds += final.seconds
     if choice.judge:
         judge = capacity.model_of(choice.judge, configuration)
         verdicts = min(capacity.output_tokens(judge), JUDGE_OUTPUT_TOKENS)
-        calls.append(_Call(judge, 2 * capacity.MAX_ANSWER_TOKENS + capacity.call_tokens(judge, told), verdicts))
+        judged = 2 * capacity.MAX_ANSWER_TOKENS + capacity.label_tokens(told.max_claims, judge)
+        calls.append(_Call(judge, judged + told.tokens(Step.JUDGE, judge), verdicts))
         seconds += calls[-1].seconds
     billed = [call for call in calls if not capacity.is_free(call.model)]
     return Reckoning(
@@ -270,7 +271,7 @@ def _groups(sizes: Sizes, chunks: int, model: ModelConfig, told: int, parallel: 
         [document for _, document in pieces],
         context_tokens=room,
         concurrency=parallel,
-        call_tokens=capacity.call_tokens(model, told),
+        call_tokens=told,
     )
     return [group.tokens for group in groups]
 

@@ -13,8 +13,10 @@ from botocore.exceptions import ClientError
 from omnilake import aws, jobs, layout
 from omnilake.answering.degradation import UNAVAILABLE, attempt, earlier
 from omnilake.answering.parts import (
+    ANSWER_PLAN,
     COMPOSED,
     VERIFIED,
+    AnswerPlan,
     ComposedClaims,
     VerifiedClaims,
     find_part,
@@ -24,7 +26,7 @@ from omnilake.answering.parts import (
     write_part,
 )
 from omnilake.configuration import Step
-from omnilake.generation import asked_model, model_name, prompts
+from omnilake.generation import asked_model, prompts
 from omnilake.generation.asking import AskedModel
 from omnilake.generation.judging import Verdict, judge
 from omnilake.generation.recording import Calls
@@ -54,8 +56,9 @@ class VerificationResult(Model):
 def verify_claims(job_id: str, waits: int = 0, *, unavailable: bool = False) -> VerificationResult:
     """Check the quotes of the composed claims against the stored texts, and write ``VerifiedClaims``.
 
-    Where the configuration or the request names a judge, it is asked about the claims whose quotes stand; those that it
-    does not find supported are removed and counted. A judge that can't judge is left out, and coverage says so.
+    Where the answer's plan has a judge, because the request or the configuration names one and the budget holds it, it
+    is asked about the claims whose quotes stand; those that it does not find supported are removed and counted. A judge
+    that can't judge is left out, and coverage says so.
 
     Args:
         job_id: the execution's name.
@@ -72,7 +75,7 @@ def verify_claims(job_id: str, waits: int = 0, *, unavailable: bool = False) -> 
     configuration = read_configuration(job_id)
     composed = read_part(job_id, COMPOSED, ComposedClaims)
     verified = verified_claims(composed.claims, _StoredTexts(job_id, request.replay_of))
-    name = model_name(Step.JUDGE, configuration, request.providers)
+    name = read_part(job_id, ANSWER_PLAN, AnswerPlan).steps.get(Step.JUDGE)
     if name and verified.claims:
         asked = asked_model(name, configuration, Calls.of(job_id, request))
         template = prompts.template(Step.JUDGE, configuration)

@@ -9,23 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omnilake import tokens
-from omnilake.configuration import AnsweringConfiguration, ModelConfig
-from omnilake.embedding.passages import heading
+from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step
+from omnilake.generation import Task, prompts
 from omnilake.generation.provider import EXTRACTIVE
 from omnilake.generation.sentences import fold
 from omnilake.models import Claim, Evidence, InformationRequest
-
-PROMPT_TOKENS = 500
-"""Of a generative model's instructions and the form of its answer, about."""
-
-CHUNK_TOKENS = 24
-"""Of a chunk's id and delimiters in a prompt, about."""
 
 TOKENIZER_SHARE = 0.9
 """Share of a context that is planned with: a model's own tokenizer may count more than cl100k does."""
 
 MAX_GROUP_CLAIM_TOKENS = 800
 """Most tokens of a group's claims: hundreds of groups then fit one reduce."""
+
+MAX_GROUP_CLAIMS = 24
+"""Most claims of one group."""
 
 MAX_ANSWER_TOKENS = 2_000
 """Most tokens of an answer's claims."""
@@ -45,14 +42,37 @@ def is_free(model: ModelConfig) -> bool:
     return model.provider == "extractive"
 
 
-def told_tokens(request: InformationRequest) -> int:
-    """Tokens of the question and the goal, which every call reads."""
-    return tokens.count(request.question) + tokens.count(request.goal)
+class Told:
+    """Tokens that every call of a request reads besides passages or claims.
 
+    Args:
+        request: its question and goal are told in every call.
+        configuration: whose templates say the rest.
 
-def call_tokens(model: ModelConfig, told: int) -> int:
-    """Tokens that a call reads besides evidence or claims."""
-    return told if is_free(model) else PROMPT_TOKENS + told
+    Attributes:
+        max_claims: most claims of the answer.
+    """
+
+    def __init__(self, request: InformationRequest, configuration: AnsweringConfiguration) -> None:
+        self.max_claims = request.max_claims
+        self._task = Task.of(request)
+        self._configuration = configuration
+        self._counted: dict[Step | None, int] = {}
+
+    def tokens(self, step: Step, model: ModelConfig) -> int:
+        """Of a call of a model for a step; the extractive provider is told nothing but question and goal.
+
+        Raises:
+            InvalidConfiguration: the step's template does not fit.
+        """
+        key = None if is_free(model) else step
+        if key not in self._counted:
+            self._counted[key] = (
+                prompts.overhead(key, self._configuration, self._task)
+                if key
+                else tokens.count(self._task.question) + tokens.count(self._task.goal)
+            )
+        return self._counted[key]
 
 
 def output_tokens(model: ModelConfig) -> int:
@@ -61,10 +81,14 @@ def output_tokens(model: ModelConfig) -> int:
 
 
 def evidence_capacity(model: ModelConfig, told: int) -> int:
-    """Tokens of evidence or claims that one call reads: B. At least a quarter of the context, whatever is told."""
+    """Tokens of evidence or claims that one call reads: B. At least a quarter of the context, whatever is told.
+
+    Args:
+        told: tokens that the call reads besides (``Told.tokens``).
+    """
     if is_free(model):
         return model.context_tokens
-    room = model.context_tokens - output_tokens(model) - call_tokens(model, told)
+    room = model.context_tokens - output_tokens(model) - told
     return max(int(room * TOKENIZER_SHARE), model.context_tokens // 4)
 
 
@@ -79,8 +103,19 @@ def chunk_tokens(evidence: Sequence[Evidence]) -> list[int]:
 
 
 def surrounding_tokens(evidence: Evidence, model: ModelConfig) -> int:
-    """Tokens of what a prompt says of a chunk besides its text: id, title, section."""
-    return 0 if is_free(model) else CHUNK_TOKENS + tokens.count(heading(evidence.chunk))
+    """Tokens of what a prompt says of a chunk besides its text."""
+    return 0 if is_free(model) else prompts.surrounding_tokens(evidence)
+
+
+def label_tokens(claims: int, model: ModelConfig) -> int:
+    """Tokens of what a prompt of the model says of so many claims besides their texts and quotes."""
+    return 0 if is_free(model) else claims * prompts.CLAIM_TOKENS
+
+
+def node_tokens(capacity: int, model: ModelConfig) -> int:
+    """What the claims of a group, quotes included, are to a merge by the same model, about; two always fit it."""
+    carried = claim_tokens(capacity) if is_free(model) else 2 * claim_tokens(capacity)
+    return min(carried + label_tokens(MAX_GROUP_CLAIMS, model), max(capacity // 2, 1))
 
 
 def carried_tokens(claim: Claim) -> int:
@@ -91,15 +126,20 @@ def carried_tokens(claim: Claim) -> int:
     )
 
 
-def within(claims: Sequence[Claim], most: int) -> list[Claim]:
-    """The first claims that have at most so many tokens with their quotes; always one, with at least one quote."""
+def within(claims: Sequence[Claim], most: int, each: int = 0) -> list[Claim]:
+    """The first claims that have at most so many tokens with their quotes; always one, with at least one quote.
+
+    Args:
+        most: tokens of all.
+        each: tokens that every claim has besides.
+    """
     kept: list[Claim] = []
     left = most
     for claim in claims:
-        size = carried_tokens(claim)
+        size = carried_tokens(claim) + each
         if size > left and not kept:
-            claim = _shortened(claim, left)
-            size = carried_tokens(claim)
+            claim = _shortened(claim, left - each)
+            size = carried_tokens(claim) + each
         elif size > left:
             continue
         kept.append(claim)

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from omnilake import aws, jobs, layout, tokens
 from omnilake.answering import budgeting
+from omnilake.answering.degradation import UNAVAILABLE, Attempt, attempt, earlier
 from omnilake.answering.parts import (
     ANSWER_PLAN,
     FUSED,
@@ -30,7 +31,7 @@ from omnilake.answering.parts import (
 from omnilake.compaction import capacity, memo, nodes
 from omnilake.compaction.planning import Group, document_order, plan_groups, plan_merge
 from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step
-from omnilake.errors import GenerationRejected, ProviderRejected, StageFailed
+from omnilake.errors import ProviderRejected, ReplayIncomplete, StageFailed
 from omnilake.generation import ClaimSet, GenerationProvider, Task, provider_for
 from omnilake.generation.provider import EXTRACTIVE, extractive, ledger_line
 from omnilake.generation.recording import Calls
@@ -38,12 +39,6 @@ from omnilake.models import Degradation, Evidence, InformationRequest, JobKind, 
 
 CLAIMS = "claims"
 """Part of an answer that the compaction leaves (``CompactedClaims``)."""
-
-MAX_GROUP_CLAIMS = 24
-"""Most claims of one group."""
-
-MAX_WAITS = 4
-"""Times that a group waits for a model's quota; then it is read by the extractive provider."""
 
 _THREADS = 24  # for objects of a round, one a group
 
@@ -72,9 +67,10 @@ def plan_round(job_id: str, round_number: int) -> RoundResult:
         StageFailed: every group of the round before failed.
     """
     plan, configuration = read_part(job_id, ANSWER_PLAN, AnswerPlan), read_configuration(job_id)
-    told = capacity.told_tokens(read_request(job_id))
+    told = capacity.Told(read_request(job_id), configuration)
     model = capacity.model_of(plan.steps[Step.MAP], configuration)
-    room = capacity.evidence_capacity(model, told)
+    read_each = told.tokens(Step.MAP, model)
+    room = capacity.evidence_capacity(model, read_each)
     if round_number == 1:
         evidence, items = _leaves(job_id, plan, model, room)
         groups = plan_groups(
@@ -82,7 +78,7 @@ def plan_round(job_id: str, round_number: int) -> RoundResult:
             [each.chunk.entry_id for each in evidence],
             context_tokens=room,
             concurrency=plan.concurrency,
-            call_tokens=capacity.call_tokens(model, told),
+            call_tokens=read_each,
         )
         inputs = [
             nodes.GroupInput(
@@ -95,11 +91,15 @@ def plan_round(job_id: str, round_number: int) -> RoundResult:
         found = _nodes(job_id, round_number - 1)
         if not found:
             raise StageFailed("Every group of the compaction failed.")
-        final_room = capacity.evidence_capacity(capacity.model_of(plan.steps[Step.COMPOSE], configuration), told)
-        if sum(node.tokens for node in found) <= final_room or len(found) == 1:
+        last = capacity.model_of(plan.steps[Step.COMPOSE], configuration)
+        last_room = capacity.evidence_capacity(last, told.tokens(Step.COMPOSE, last))
+        if sum(_read_tokens(node, last) for node in found) <= last_room or len(found) == 1:
             _finish(job_id, found, round_number - 1)
             return RoundResult(round=round_number, groups=0, done=True)
-        items = [nodes.Item(key=nodes.claims_key(each.claims), index=each.group, tokens=each.tokens) for each in found]
+        items = [
+            nodes.Item(key=nodes.claims_key(each.claims), index=each.group, tokens=_read_tokens(each, model))
+            for each in found
+        ]
         groups = plan_merge([item.tokens for item in items], context_tokens=room)
         inputs = [
             nodes.GroupInput(
@@ -137,12 +137,15 @@ def summarise_group(job_id: str, round_number: int, group: int, waits: int = 0) 
     """Find the claims of one group, numbered from 1, and write its node.
 
     Args:
-        waits: times that the group has waited for the model's quota. After ``MAX_WAITS``, and when a model's answer is
-            rejected, the extractive provider reads the group instead, and the node says so.
+        waits: times that the group has waited for the model's quota. After as many as any step waits, and when a
+            model's answer is rejected or its provider refuses the call, the extractive provider reads the group
+            instead, and the node says so. A replay goes on as the replayed answer did.
 
     Raises:
         StageFailed: the round's plan has no such group.
         RateLimited: the model's quota is used up for now.
+        TransientError: the model did not answer.
+        ReplayIncomplete: the group failed in the job that is replayed.
     """
     try:
         work = aws.lake().read_model(layout.compaction_input(job_id, round_number, group), nodes.GroupInput)
@@ -152,22 +155,60 @@ def summarise_group(job_id: str, round_number: int, group: int, waits: int = 0) 
         raise StageFailed(f"Round {round_number} has no group {group}.") from None
     request, configuration = read_request(job_id), read_configuration(job_id)
     name = read_part(job_id, ANSWER_PLAN, AnswerPlan).steps[Step.MAP]
-    is_free = capacity.is_free(capacity.model_of(name, configuration))
-    reason = "throttled" if waits >= MAX_WAITS and not is_free else ""
-    if not reason:
-        try:
-            node = _node(job_id, round_number, group, work, request, configuration, name)
-        except (GenerationRejected, ProviderRejected) as error:
-            if is_free:
-                raise
-            reason = "rejected" if isinstance(error, GenerationRejected) else "unavailable"
-    if reason:
+    instead = _instead(request, round_number, group)
+    began = time.monotonic()
+    try:
+        tried = attempt(
+            lambda: _node(job_id, round_number, group, work, request, configuration, name),
+            waits=waits,
+            instead=instead,
+        )
+    except ProviderRejected:
+        tried = Attempt(None, UNAVAILABLE)
+    node = tried.value
+    if node is None:
+        lost = round(time.monotonic() - began, 3)
         node = _node(job_id, round_number, group, work, request, configuration, EXTRACTIVE)
-        degraded = Degradation(step=Step.MAP, to=EXTRACTIVE, reason=reason)
-        node = node.model_copy(update={"degraded": [degraded]})
+        ledger = node.ledger
+        if tried.lost.calls:
+            model = configuration.models[name]
+            paid = LedgerLine(
+                state=_state(round_number, group),
+                provider=model.provider,
+                model=model.model,
+                **tried.lost.model_dump(),
+                seconds=lost,
+            )
+            ledger = [paid, *ledger]
+        degraded = Degradation(step=Step.MAP, to=EXTRACTIVE, reason=tried.reason)
+        node = node.model_copy(update={"degraded": [degraded], "ledger": ledger})
     aws.lake().write_model(layout.compaction_node(job_id, round_number, group), node)
     jobs.count(job_id, groups_done=1)
     return GroupResult(group=group, claims=len(node.claims))
+
+
+def _instead(request: InformationRequest, round_number: int, group: int) -> str:
+    """Why the model is not called: it was not, or did not answer, when the answer that is replayed was made.
+
+    Raises:
+        ReplayIncomplete: the group failed then.
+    """
+    if not request.replay_of:
+        return ""
+    replayed = _read_node(layout.compaction_node(request.replay_of, round_number, group))
+    if replayed is None:
+        raise ReplayIncomplete(f"Group {group} of round {round_number} came to nothing in the job {request.replay_of}.")
+    return earlier(Step.MAP, replayed.degraded)
+
+
+def _state(round_number: int, group: int) -> str:
+    """How a ledger names a group."""
+    return f"Summarise Group {round_number}.{group}"
+
+
+def _read_tokens(node: nodes.CompactionNode, model: ModelConfig) -> int:
+    """Tokens of a node's claims as a model reads them."""
+    return node.tokens + capacity.label_tokens(len(node.claims), model)
 
 
 def _node(
@@ -187,13 +228,18 @@ def _node(
         else provider_for(name, configuration, Step.MAP, Calls.of(job_id, request))
     )
     task = Task.of(request)
-    room = capacity.evidence_capacity(model, capacity.told_tokens(request))
+    room = capacity.evidence_capacity(model, capacity.Told(request, configuration).tokens(Step.MAP, model))
     most = capacity.claim_tokens(room)
     step = "extract" if round_number == 1 else "merge"
     key = nodes.node_key(
-        provider, step=step, max_tokens=most, max_claims=MAX_GROUP_CLAIMS, task=task, child_keys=work.child_keys
+        provider,
+        step=step,
+        max_tokens=most,
+        max_claims=capacity.MAX_GROUP_CLAIMS,
+        task=task,
+        child_keys=work.child_keys,
     )
-    state = f"Summarise Group {round_number}.{group}"
+    state = _state(round_number, group)
     known = memo.recall(job_id, request, key, configuration.memo_days)
     if known is not None:
         claims, line = known.claims, LedgerLine(state=state, provider=provider.name, model=provider.model)
@@ -203,7 +249,7 @@ def _node(
         found = _claims(provider, task, work, round_number, most)
         line = ledger_line(state, provider, found.usage, time.monotonic() - began)
         # Quotes included, a node is at most half of what a merge reads: two always fit.
-        claims, rejected = capacity.within(found.claims, room // 2), found.rejected
+        claims, rejected = capacity.within(found.claims, room // 2, capacity.label_tokens(1, model)), found.rejected
         used = found.usage
         memo.remember(
             request,
@@ -226,10 +272,10 @@ def _node(
 
 def _claims(provider: GenerationProvider, task: Task, work: nodes.GroupInput, round_number: int, most: int) -> ClaimSet:
     if round_number == 1:
-        return provider.extract_claims(task, work.evidence, max_tokens=most, max_claims=MAX_GROUP_CLAIMS)
+        return provider.extract_claims(task, work.evidence, max_tokens=most, max_claims=capacity.MAX_GROUP_CLAIMS)
     if not work.claims:
         return ClaimSet(claims=[])
-    return provider.merge_claims(task, work.claims, max_tokens=most, max_claims=MAX_GROUP_CLAIMS)
+    return provider.merge_claims(task, work.claims, max_tokens=most, max_claims=capacity.MAX_GROUP_CLAIMS)
 
 
 def _plan_part(round_number: int) -> str:

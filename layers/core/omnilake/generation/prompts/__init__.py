@@ -40,6 +40,12 @@ MAX_STATED_CHARACTERS = 600
 PASSAGE_TOKENS = 90
 """Most that the lines around a passage add to it, but for an unusually long title."""
 
+CLAIM_TOKENS = 72
+"""Most that the lines around a claim with one quote add to it."""
+
+_BOUNDARY_TOKENS = 64  # most, of the two lines around a passage
+_ANY_BOUNDARY = "data-9f3c1a7be04d5862c7f1e9a03b64d2f8"  # that of a call differs in tokens; plans must not
+
 _PARTS = "\n----\n"
 _COUNT = {Step.MAP: 4, Step.COMPOSE: 4}
 _STYLES = {
@@ -189,9 +195,15 @@ def overhead(step: Step, configuration: AnsweringConfiguration, task: Task) -> i
     calls = [(_prompt(used, task, [], 10, merge=merge), merge) for merge in (False, True)[: _COUNT.get(step, 2) // 2]]
     schemas = {False: claims_schema(1), True: merge_schema(1)}
     return max(
-        tokens.count(told.system) + tokens.count(told.user) + tokens.count(json.dumps(schemas[merge]))
+        sum(tokens.count(text.replace(told.boundary, _ANY_BOUNDARY)) for text in (told.system, told.user))
+        + tokens.count(json.dumps(schemas[merge]))
         for told, merge in calls
     )
+
+
+def surrounding_tokens(evidence: Evidence) -> int:
+    """Most tokens (cl100k) that the lines around a passage add to its text."""
+    return max(PASSAGE_TOKENS, _BOUNDARY_TOKENS + tokens.count("\n".join(_stated(evidence))))
 
 
 def label(number: int) -> str:
@@ -230,7 +242,12 @@ def _prompt(used: Template, task: Task, texts: Sequence[str], max_claims: int, *
 
 
 def _passage(evidence: Evidence) -> str:
-    """Title, section and dates, a line each, as far as there is room; an empty line; the text."""
+    """What is stated of a chunk, a line each; an empty line; the text."""
+    return "\n".join([*_stated(evidence), "", evidence.chunk.text])
+
+
+def _stated(evidence: Evidence) -> list[str]:
+    """Title, section and dates, as far as there is room."""
     chunk = evidence.chunk
     stated = {
         "title": chunk.title,
@@ -245,7 +262,7 @@ def _passage(evidence: Evidence) -> str:
         if value and len(line) <= left:
             lines.append(line)
             left -= len(line)
-    return "\n".join([*lines, "", chunk.text])
+    return lines
 
 
 def _boundary(texts: Sequence[str]) -> str:
