@@ -33,13 +33,17 @@ def archive(cloud: Cloud) -> str:
 def large_archive(cloud: Cloud) -> str:
     """An archive with more evidence than one context holds."""
     archive_id = cloud.archive()
+    assert {each["status"] for each in cloud.ingest(archive_id, dict(lighthouses())).values()} == {"COMPLETED"}
+    return archive_id
+
+
+def lighthouses() -> dict[str, str]:
+    """Pages about lamps, by the names of their documents."""
     words = ("bright", "faint", "green", "steady", "amber", "white")
-    pages = {
+    return {
         f"{page}.md": f"# Lighthouse {page}\n\n" + "\n\n".join(_note(page, part, words[part]) for part in range(6))
         for page in range(20)
     }
-    assert {each["status"] for each in cloud.ingest(archive_id, dict(pages)).values()} == {"COMPLETED"}
-    return archive_id
 
 
 def _note(page: int, part: int, word: str) -> str:

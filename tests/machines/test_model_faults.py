@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event
 from typing import Any
 
@@ -32,7 +33,7 @@ def invented(asked: Asked, **changed: str) -> Any:
     return told
 
 
-BAD = {
+BAD: dict[str, Callable[[Asked], Any]] = {
     "invalid JSON": lambda asked: completion('{"claims": ['),
     "another tool": lambda asked: asked.reply({"name": "delete_archive", "arguments": {"id": "docs"}}),
     "an invented passage": lambda asked: invented(asked, passage="p9"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from omnilake.answering.budgeting import planned_answer
 from omnilake.answering.parts import AnswerPath, AnswerPlan
-from omnilake.configuration import AnsweringConfiguration, ModelConfig, product
+from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step, product
 from omnilake.models import Degradation, InformationRequest
 from tests.unit.answering.any_answer import any_evidence
 
@@ -24,7 +24,7 @@ LARGE = ModelConfig(
     cheaper="small",
 )
 EVIDENCE = [each for name in range(40) for each in any_evidence(["A lease lasts."] * 5, entry_id=f"e{name}")]
-PAID = AnsweringConfiguration(models={"small": SMALL, "large": LARGE}, steps={"map": "large", "compose": "large"})
+PAID = AnsweringConfiguration(models={"small": SMALL, "large": LARGE}, steps={Step.MAP: "large", Step.COMPOSE: "large"})
 
 
 def _plan(

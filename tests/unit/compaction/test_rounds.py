@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
+from model_endpoint import Answered, Asked, Endpoint, completion, honest, serving, understanding
 
 from omnilake import aws, jobs, layout
 from omnilake.answering.budgeting import plan_answer
 from omnilake.answering.composition import compose_answer
+from omnilake.answering.degradation import MAX_WAITS
 from omnilake.answering.fusion import fused_evidence
 from omnilake.answering.parts import (
     COMPOSED,
@@ -22,9 +26,9 @@ from omnilake.answering.parts import (
 )
 from omnilake.compaction.nodes import CompactedClaims, CompactionNode, RoundPlan
 from omnilake.compaction.stages import CLAIMS, plan_round, summarise_group
-from omnilake.configuration import product
-from omnilake.errors import StageFailed
-from omnilake.models import Archive, RetrieverResult
+from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step, product
+from omnilake.errors import RateLimited, ReplayIncomplete, StageFailed, TransientError
+from omnilake.models import Archive, Coverage, Degradation, RetrieverResult
 from tests.unit.answering.any_answer import JOB, any_evidence, any_request
 
 CONTEXT = 256
@@ -157,3 +161,100 @@ def test_the_answers_ledger_has_a_line_for_every_group(fused: FusedEvidence) -> 
     ledger = read_part(JOB, COMPOSED, ComposedClaims).ledger
     assert len(ledger) == compacted.groups + 1
     assert jobs.get(JOB).progress["round"] == compacted.rounds
+
+
+# --- models that read groups ----------------------------------------------------------------------------------------
+
+AGAIN = "answer-docs-again"
+
+
+@contextmanager
+def read_by(answer_of: Callable[[Asked, int], object], job_id: str = JOB, **request: object) -> Iterator[Endpoint]:
+    """The job's groups are read by a model at an endpoint, and its first round is planned."""
+    with serving(understanding(answer_of)) as endpoint:
+        any_request("How long does a lease last?", job_id, **request)
+        usual = product("extractive")
+        told = ModelConfig(
+            provider="openai",
+            model="any-model",
+            endpoint=f"{endpoint.url}/v1",
+            input_usd=1.0,
+            context_tokens=1_500,
+            output_tokens=400,
+        )
+        configuration = AnsweringConfiguration(
+            models={"model": told, **usual.models}, steps={Step.MAP: "model", Step.COMPOSE: "extractive"}, memo_days=0
+        )
+        write_part(job_id, CONFIGURATION, configuration)
+        evidence = any_evidence([f"A lease lasts {number} seconds." for number in range(400)])
+        write_part(
+            job_id,
+            FUSED,
+            FusedEvidence(
+                evidence=evidence, nearest=[], reasons=[], tokens=0, coverage=Coverage(chunks_read=len(evidence))
+            ),
+        )
+        plan_answer(job_id)
+        plan_round(job_id, 1)
+        yield endpoint
+
+
+def node_of(job_id: str = JOB) -> CompactionNode:
+    return aws.lake().read_model(layout.compaction_node(job_id, 1, 1), CompactionNode)
+
+
+THROTTLED = Answered({"error": {"code": "rate_limit_exceeded"}}, 429, {"Retry-After": "1"})
+
+
+def test_a_group_waits_as_often_as_any_step_and_is_then_read_by_the_free_provider(archive: Archive) -> None:
+    with read_by(lambda *_: THROTTLED):
+        with pytest.raises(RateLimited):
+            summarise_group(JOB, 1, 1, waits=MAX_WAITS - 1)
+        assert summarise_group(JOB, 1, 1, waits=MAX_WAITS).claims > 0
+    assert node_of().degraded == [Degradation(step="map", to="extractive", reason="throttled")]
+    assert [line.provider for line in node_of().ledger] == ["extractive"]
+
+
+def test_what_a_rejected_answer_cost_stays_in_the_ledger(archive: Archive) -> None:
+    with read_by(lambda *_: completion("no JSON")):
+        summarise_group(JOB, 1, 1)
+    assert node_of().degraded == [Degradation(step="map", to="extractive", reason="rejected")]
+    assert [(line.model, line.calls, line.input_tokens) for line in node_of().ledger[:1]] == [("any-model", 2, 200)]
+    assert node_of().ledger[0].cost_usd == pytest.approx(200 / 1e6)
+
+
+def test_a_provider_that_refuses_the_call_leaves_the_group_to_the_free_one(archive: Archive) -> None:
+    with read_by(lambda *_: Answered({"error": {"code": "invalid_api_key"}}, 401)):
+        summarise_group(JOB, 1, 1)
+    assert node_of().degraded == [Degradation(step="map", to="extractive", reason="unavailable")]
+
+
+def test_a_model_that_does_not_answer_fails_the_group_for_the_machine_to_try_again(archive: Archive) -> None:
+    with read_by(lambda *_: Answered({"error": {}}, 503)), pytest.raises(TransientError):
+        summarise_group(JOB, 1, 1)
+
+
+@pytest.mark.parametrize(("answered", "waits"), [(None, 0), (THROTTLED, MAX_WAITS)])
+def test_a_replayed_group_is_what_it_was_and_calls_nobody(
+    archive: Archive, answered: Answered | None, waits: int
+) -> None:
+    with read_by(lambda asked, _: answered or honest(asked)):
+        summarise_group(JOB, 1, 1, waits=waits)
+    with read_by(lambda *_: completion("never"), AGAIN, replay_of=JOB) as endpoint:
+        # The recorded calls are those of the endpoint that was configured then.
+        write_part(AGAIN, CONFIGURATION, read_part(JOB, CONFIGURATION, AnsweringConfiguration))
+        summarise_group(AGAIN, 1, 1)
+    first, again = node_of(), node_of(AGAIN)
+    assert endpoint.requests == []
+    assert again.model_copy(update={"ledger": first.ledger}) == first
+    assert sum(line.cost_usd for line in again.ledger) == 0
+
+
+def test_a_group_that_failed_then_fails_in_the_replay(archive: Archive) -> None:
+    with read_by(lambda asked, _: honest(asked)):
+        pass
+    with (
+        read_by(lambda *_: completion("never"), AGAIN, replay_of=JOB),
+        pytest.raises(ReplayIncomplete, match="Group 1"),
+    ):
+        summarise_group(AGAIN, 1, 1)
