@@ -258,6 +258,6 @@ def test_a_quote_holds_the_answer_that_it_is_of(cloud: Cloud, archive: str) -> N
     assert (quoted.status, quoted.claims) == (AnswerStatus.QUOTED, [])
     assert quoted.budget is not None
     assert quoted.budget == answer.budget
-    assert quoted.budget.groups == answer.coverage.groups
-    assert quoted.budget.calls == len(endpoint.requests)
+    assert quoted.budget.groups >= answer.coverage.groups > 0
+    assert quoted.budget.calls >= len(endpoint.requests)
     assert answer.cost_usd <= quoted.budget.cost_usd
