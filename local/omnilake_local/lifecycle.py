@@ -23,6 +23,7 @@ from omnilake_local.paths import Project, StateDir
 from omnilake_local.samconfig import read_samconfig
 from omnilake_local.server_process import (
     DEFAULT_PORT,
+    WORKERS,
     ServerProcess,
     free_port,
     recorded_server,
@@ -55,7 +56,12 @@ class Quiet:
 
 
 def up(
-    project: Project, state: StateDir, *, port: int | None = None, progress: Progress | None = None
+    project: Project,
+    state: StateDir,
+    *,
+    port: int | None = None,
+    workers: int = WORKERS,
+    progress: Progress | None = None,
 ) -> ServerProcess:
     """Bring the embedded cloud up, with the project's stack deployed as it is in the checkout now.
 
@@ -64,6 +70,7 @@ def up(
 
     Args:
         port: for the server; default 4566, or the port of last time, or the next free one.
+        workers: processes that may run one function at a time, of a server that this call starts.
 
     Raises:
         LocalCloudError: a step failed.
@@ -73,7 +80,7 @@ def up(
     config = read_samconfig(project.samconfig)
     with lock(state.lock, lambda: progress.note("Another omnilake local command is at work here: waiting for it.")):
         environments = environments_of(project, host, progress)
-        server = _server(state, environments, port, progress)
+        server = _server(state, environments, port, progress, workers)
         deployment = Deployment(project, state, host, config, environments["sam"], str(find_uv()))
         fingerprint = deployment_fingerprint(project, host)
         if not deployment.is_current(server.endpoint_url, fingerprint):
@@ -120,7 +127,11 @@ def environments_of(project: Project, host: Host, progress: Progress | None = No
 
 
 def _server(
-    state: StateDir, environments: dict[str, Environment], port: int | None, progress: Progress
+    state: StateDir,
+    environments: dict[str, Environment],
+    port: int | None,
+    progress: Progress,
+    workers: int = WORKERS,
 ) -> ServerProcess:
     """The running server, started if there is none, restarted if its code or pins changed."""
     fingerprint = server_fingerprint()
@@ -147,6 +158,7 @@ def _server(
             lambda_python=environments["lambda"].python,
             port=chosen,
             fingerprint=fingerprint,
+            workers=workers,
         )
 
 

@@ -22,6 +22,8 @@ from omnilake_local.errors import LocalCloudError
 from omnilake_local.paths import PACKAGE, StateDir
 
 MODULE = "omnilake_local.server"
+WORKERS = 2
+"""Processes that run one function at a time, at most."""
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4566
 _PORTS_TRIED = 100
@@ -110,7 +112,9 @@ def free_port(preferred: int) -> int:
     raise LocalCloudError(f"No free port from {preferred} on.", action="Name one with --port.")
 
 
-def start_server(state: StateDir, *, python: Path, lambda_python: Path, port: int, fingerprint: str) -> ServerProcess:
+def start_server(
+    state: StateDir, *, python: Path, lambda_python: Path, port: int, fingerprint: str, workers: int = WORKERS
+) -> ServerProcess:
     """Start the server in a session of its own and wait until it is healthy.
 
     Raises:
@@ -123,6 +127,7 @@ def start_server(state: StateDir, *, python: Path, lambda_python: Path, port: in
         "--port", str(port),
         "--state-dir", str(state.data),
         "--lambda-python", str(lambda_python),
+        "--workers-per-function", str(workers),
     ]  # fmt: skip
     env = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PYTHON"))}
     env["PYTHONPATH"] = str(PACKAGE.parent)
