@@ -9,16 +9,18 @@ from itertools import pairwise
 import pytest
 from model_endpoint import Answered, Asked, Endpoint, completion, honest, serving, understanding
 
-from omnilake import aws, jobs, layout
+from omnilake import aws, jobs, layout, tokens
 from omnilake.answering.budgeting import plan_answer
 from omnilake.answering.composition import compose_answer
 from omnilake.answering.degradation import MAX_WAITS
 from omnilake.answering.fusion import fused_evidence
 from omnilake.answering.parts import (
+    ANSWER_PLAN,
     COMPOSED,
     CONFIGURATION,
     FUSED,
     AnswerPath,
+    AnswerPlan,
     ComposedClaims,
     FusedEvidence,
     read_part,
@@ -173,7 +175,6 @@ def read_by(answer_of: Callable[[Asked, int], object], job_id: str = JOB, **requ
     """The job's groups are read by a model at an endpoint, and its first round is planned."""
     with serving(understanding(answer_of)) as endpoint:
         any_request("How long does a lease last?", job_id, **request)
-        usual = product("extractive")
         told = ModelConfig(
             provider="openai",
             model="any-model",
@@ -183,10 +184,12 @@ def read_by(answer_of: Callable[[Asked, int], object], job_id: str = JOB, **requ
             output_tokens=400,
         )
         configuration = AnsweringConfiguration(
-            models={"model": told, **usual.models}, steps={Step.MAP: "model", Step.COMPOSE: "extractive"}, memo_days=0
+            models={"model": told, "extractive": ModelConfig(provider="extractive", context_tokens=1_500)},
+            steps={Step.MAP: "model", Step.COMPOSE: "extractive"},
+            memo_days=0,
         )
         write_part(job_id, CONFIGURATION, configuration)
-        evidence = any_evidence([f"A lease lasts {number} seconds." for number in range(400)])
+        evidence = any_evidence([f"A lease lasts {number} seconds." for number in range(400)], title="Leases")
         write_part(
             job_id,
             FUSED,
@@ -194,7 +197,7 @@ def read_by(answer_of: Callable[[Asked, int], object], job_id: str = JOB, **requ
                 evidence=evidence, nearest=[], reasons=[], tokens=0, coverage=Coverage(chunks_read=len(evidence))
             ),
         )
-        plan_answer(job_id)
+        assert plan_answer(job_id).path is AnswerPath.COMPACT
         plan_round(job_id, 1)
         yield endpoint
 
@@ -245,6 +248,7 @@ def test_a_replayed_group_is_what_it_was_and_calls_nobody(
         write_part(AGAIN, CONFIGURATION, read_part(JOB, CONFIGURATION, AnsweringConfiguration))
         summarise_group(AGAIN, 1, 1)
     first, again = node_of(), node_of(AGAIN)
+    assert bool(first.degraded) == bool(answered)
     assert endpoint.requests == []
     assert again.model_copy(update={"ledger": first.ledger}) == first
     assert sum(line.cost_usd for line in again.ledger) == 0
@@ -258,3 +262,14 @@ def test_a_group_that_failed_then_fails_in_the_replay(archive: Archive) -> None:
         pytest.raises(ReplayIncomplete, match="Group 1"),
     ):
         summarise_group(AGAIN, 1, 1)
+
+
+def test_the_budget_holds_what_models_are_really_told(archive: Archive) -> None:
+    with read_by(lambda asked, _: honest(asked)) as endpoint:
+        planned = read_part(JOB, ANSWER_PLAN, AnswerPlan).budget
+        _run()
+    told = [Asked.of(request) for request in endpoint.requests]
+    assert len(told) > 10
+    assert len(told) <= planned.calls
+    assert sum(tokens.count(each.system) + tokens.count(each.user) for each in told) <= planned.input_tokens
+    assert max(tokens.count(each.system) + tokens.count(each.user) for each in told) + 400 <= 1_500
