@@ -185,7 +185,7 @@ class Asked:
     @property
     def passages(self) -> dict[str, str]:
         """Text between the lines of the boundary, by label."""
-        boundary = re.search(r"^<(data-[0-9a-f]{32}) p1>$", self.user, re.MULTILINE)
+        boundary = re.search(r"^<(data-[0-9]{15}) p1>$", self.user, re.MULTILINE)
         if boundary is None:
             return {}
         between = rf"^<{boundary[1]} (p\d+)>\n(.*?)\n</{boundary[1]} \1>$"

@@ -37,14 +37,11 @@ PLACEHOLDERS = ("boundary", "question", "goal", "style", "max_claims", "passages
 MAX_STATED_CHARACTERS = 600
 """Of title, section and dates above a passage: they come from the document too."""
 
-PASSAGE_TOKENS = 90
-"""Most that the lines around a passage add to it, but for an unusually long title."""
-
-CLAIM_TOKENS = 72
+CLAIM_TOKENS = 40
 """Most that the lines around a claim with one quote add to it."""
 
-_BOUNDARY_TOKENS = 64  # most, of the two lines around a passage
-_ANY_BOUNDARY = "data-9f3c1a7be04d5862c7f1e9a03b64d2f8"  # that of a call differs in tokens; plans must not
+_BOUNDARY_TOKENS = 32  # most, of the two lines around a passage, and of its label in the schema
+_ANY_BOUNDARY = "data-730518264907315"  # that of a call differs in tokens; plans must not
 
 _PARTS = "\n----\n"
 _COUNT = {Step.MAP: 4, Step.COMPOSE: 4}
@@ -190,7 +187,7 @@ def assemble(
 
 
 def overhead(step: Step, configuration: AnsweringConfiguration, task: Task) -> int:
-    """Tokens (cl100k) of a call besides its passages or claims; each of those adds up to ``PASSAGE_TOKENS``."""
+    """Tokens (cl100k) of a call besides its passages or claims; for what each of those adds see ``surrounding_tokens``."""
     used = template(step, configuration)
     calls = [(_prompt(used, task, [], 10, merge=merge), merge) for merge in (False, True)[: _COUNT.get(step, 2) // 2]]
     schemas = {False: claims_schema(1), True: merge_schema(1)}
@@ -203,7 +200,7 @@ def overhead(step: Step, configuration: AnsweringConfiguration, task: Task) -> i
 
 def surrounding_tokens(evidence: Evidence) -> int:
     """Most tokens (cl100k) that the lines around a passage add to its text."""
-    return max(PASSAGE_TOKENS, _BOUNDARY_TOKENS + tokens.count("\n".join(_stated(evidence))))
+    return _BOUNDARY_TOKENS + tokens.count("\n".join(_stated(evidence)))
 
 
 def label(number: int) -> str:
@@ -266,10 +263,17 @@ def _stated(evidence: Evidence) -> list[str]:
 
 
 def _boundary(texts: Sequence[str]) -> str:
-    """A name that stands in none of the texts."""
-    while any((boundary := f"data-{secrets.token_hex(16)}") in text for text in texts):
+    """A name that stands in none of the texts.
+
+    Fifteen digits, 50 bits, are five tokens; 32 hexadecimal ones were 17, twice around every passage.
+    """
+    while any((boundary := _drawn()) in text for text in texts):
         pass
-    return boundary if texts else f"data-{secrets.token_hex(16)}"
+    return boundary if texts else _drawn()
+
+
+def _drawn() -> str:
+    return f"data-{secrets.randbelow(10**15):015d}"
 
 
 def _unfit(name: str, why: str) -> InvalidConfiguration:
