@@ -25,8 +25,8 @@ from omnilake.compaction import memo, nodes
 from omnilake.compaction.capacity import MAX_ANSWER_TOKENS
 from omnilake.compaction.stages import CLAIMS
 from omnilake.configuration import Step
-from omnilake.generation import ClaimSet, GenerationProvider, Task, extractive, provider_for
-from omnilake.generation.provider import EXTRACTIVE, ledger_line
+from omnilake.generation import ClaimSet, GenerationProvider, Task, provider_for
+from omnilake.generation.provider import EXTRACTIVE, extractive, ledger_line
 from omnilake.generation.recording import Calls
 from omnilake.models import Coverage, Degradation, InformationRequest, JobKind, LedgerLine, Model
 

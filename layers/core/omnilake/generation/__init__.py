@@ -19,7 +19,6 @@ from omnilake.generation.provider import (
     Task,
     Usage,
     asked_model,
-    extractive,
     model_name,
     provider_for,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "Task",
     "Usage",
     "asked_model",
-    "extractive",
     "model_name",
     "provider_for",
 ]
