@@ -3,6 +3,8 @@
 retrieval   evidence of the deployed path against BM25, dense search, LlamaIndex and Haystack (nDCG@10, recall@10)
 summaries   query-focused extracts against lead, LexRank, TextRank and MMR (ROUGE)
 routing     the router's examples on a labelled intent set (accuracy, recall of questions out of scope)
+compaction  the map-reduce with a latency-model LLM against its lower bound (critical path, tokens, calls)
+money       what an answer from 1,000 chunks costs with the default cloud models, by the ledger
 
     python benchmarks/answers.py --data DIR [--sections retrieval,summaries] [--queries N] [--sets scifact,cranfield]
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from omnilake.client.deployment import Deployment
     from omnilake_local.paths import Project
 
-SECTIONS = ("retrieval", "summaries", "routing")
+SECTIONS = ("retrieval", "summaries", "routing", "compaction", "money")
 """In the order in which they run; each is ``benchmarks/answers_<section>.py``."""
 
 PEERS = (

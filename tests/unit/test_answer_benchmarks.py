@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from benchmarks.answers_compaction import cut, shortest
 from benchmarks.answers_retrieval import labelled_sets
 from benchmarks.answers_summaries import evidence, read
+from benchmarks.latency_model import Call, Speed, claims, critical_path_s, most_at_a_time, serving
 from benchmarks.ranking import ndcg, recall
 from benchmarks.summaries_peers import fitting
+from omnilake.generation.prompts import marked
 
 
 def test_ndcg_is_that_of_trec_eval() -> None:
@@ -73,3 +77,60 @@ def test_extracts_fit_the_words_and_stand_in_the_order_of_the_text() -> None:
     sentences = ["one two three", "four five", "six"]
     assert fitting(["six", "one two three", "four five"], sentences, 4) == "one two three six"
     assert fitting(["one two three", "four five"], sentences, 2) == "four five"
+
+
+def call(begin: float, end: float) -> Call:
+    return Call(begin, end, model="m", tool="t", input_tokens=1, output_tokens=1)
+
+
+def test_the_critical_path_is_the_longest_chain_and_waits_between_calls_do_not_count() -> None:
+    wave = [call(number / 10, 4 + number / 10) for number in range(20)]
+    assert critical_path_s(wave) == pytest.approx(4)
+    assert critical_path_s([*wave, call(100, 103)]) == pytest.approx(7)
+    assert critical_path_s([call(0, 1), call(1, 2), call(0, 5)]) == pytest.approx(5)
+    assert critical_path_s([]) == 0
+    assert most_at_a_time([call(0, 2), call(1, 3), call(3, 4)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("evidence_tokens", "node_tokens", "waves", "calls"),
+    [
+        (200_000, 500, 2, 21),  # one wave of 20, and the answer
+        (2_000_000, 500, 3, 41),  # more than 20 contexts: two waves
+        (2_000_000, 2_000, 4, 43),  # 80,000 tokens of claims: two merges before the answer
+        (100, 10, 2, 2),  # never groups below one chunk
+    ],
+)
+def test_the_shortest_map_reduce(evidence_tokens: int, node_tokens: int, waves: int, calls: int) -> None:
+    assert shortest(evidence_tokens, 250, 50_000, 20, node_tokens, 50_000) == (waves, calls)
+
+
+def test_chunks_cover_a_text() -> None:
+    text = "word " * 517
+    spans = cut(text, 1_000)
+    assert "".join(text[start:end] for start, end in spans) == text
+    assert all(end - start <= 1_000 for start, end in spans)
+
+
+def test_the_latency_model_answers_by_what_it_is_shown() -> None:
+    shown, _ = marked(["title: A\n\nThe ferry leaves from pier seven.", "title: B\n\nIt does not sail on Mondays."])
+    told = claims("record_claims", "Write at most 1 claims", f"Question: q\n\n{shown}\n\nGive claims.")
+    [claim] = told["claims"]
+    assert claim["quotes"] == [{"passage": "p1", "text": "The ferry leaves from pier seven."}]
+    merged = claims("merge_claims", "Write at most 9 claims", marked(["claim: X\nquote: x", "claim: Y\nquote: y"])[0])
+    assert [each["claims"] for each in merged["claims"]] == [["p1"], ["p2"]]
+
+
+def test_the_latency_model_takes_its_time_by_what_it_writes() -> None:
+    schema = {"name": "record_claims", "schema": {}}
+    asked = {
+        "model": "any",
+        "messages": [{"content": "at most 1"}, {"content": marked(["\n\nThe ferry leaves from pier seven."])[0]}],
+        "response_format": {"json_schema": schema},
+    }
+    with serving({"any": Speed(0.0, 1e6)}) as server:
+        body = server.answer(asked, time.monotonic())
+        assert server.url.startswith("http://127.0.0.1:")
+    [logged] = server.calls
+    assert body["usage"] == {"prompt_tokens": logged.input_tokens, "completion_tokens": logged.output_tokens}
+    assert logged.seconds >= logged.output_tokens / 1e6
