@@ -10,8 +10,8 @@ critical_path_ratio   seconds of the longest chain of calls that waited for one 
                       between calls, which is this machine's, does not count. The bound in calls: one where one context
                       holds everything; else waves of the map ⌈W / (B·K)⌉, one for each level of merges without which
                       the claims do not fit, and the composing call. W: tokens of the evidence. B: context less prompt
-                      less output. K: calls at a time. In seconds: these waves at the mean of the calls before the
-                      last, and the last one.
+                      less output, nine tenths of it (tokenizers differ). K: calls at a time. In seconds: these waves
+                      at the mean of the calls before the last, and the last one.
 token_ratio           tokens that models read over the least: each chunk once, the claims that the merges read, and the
                       prompt of each call, of as many calls as the bound needs: ⌈W / b⌉ with b = clamp(W / K, T, B)
 bare_token_ratio      the same over a least without what delimits passages and lists their labels
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from omnilake.client.deployment import Deployment
     from omnilake.compaction.nodes import CompactedClaims
     from omnilake.configuration import AnsweringConfiguration, ModelConfig
-    from omnilake.models import Evidence
+    from omnilake.models import Claim, Evidence
 
 SIZES = (100, 1_000, 10_000)
 CHUNK_CHARACTERS = 1_400  # about 200 tokens: MiniLM's 254 are the most of a default archive's chunks
@@ -53,11 +53,12 @@ AIMS = {"critical_path_ratio": 1.2, "token_ratio": 1.1}
 
 
 class Answered(NamedTuple):
-    """One answer: what was planned, what was composed, and the calls that it took."""
+    """One answer: what was planned and composed, the claims of each group of the map, and the calls that it took."""
 
     plan: AnswerPlan
     compacted: CompactedClaims | None
     composed: ComposedClaims
+    mapped: list[list[Claim]]
     calls: list[Call]
     seconds: float
 
@@ -154,23 +155,24 @@ def bound(found: Sequence[Evidence], answered: Answered, configuration: Answerin
     if sum(shown) <= room(composer, prompt[Step.COMPOSE]):
         once = prompt[Step.COMPOSE]
         return Least(1, 1, sum(shown) + once, sum(bare) + once)
-    claims = answered.compacted.claims if answered.compacted else []
+    claims = [claim for node in answered.mapped for claim in node]
     each = sum(tokens.count(prompts.claim_shown(claim)) for claim in claims)
     delimited = each + len(claims) * tokens.count(_delimiters(1))
-    last = answered.compacted.groups if answered.compacted else 1
     own_room = room(reader, prompt[Step.MAP])
-    waves, calls = shortest(
-        sum(shown), max(shown), own_room, reader.concurrency, delimited / max(last, 1), room(composer, 0)
+    node = delimited / max(len(answered.mapped), 1)
+    waves, calls, merged = shortest(
+        sum(shown), max(shown), own_room, reader.concurrency, node, room(composer, prompt[Step.COMPOSE])
     )
-    merges = delimited + (waves - 1 - math.ceil(sum(shown) / own_room / reader.concurrency)) * delimited
+    merges = int(delimited + merged * node)
     told = (calls - 1) * prompt[Step.MAP] + prompt[Step.COMPOSE]
-    return Least(waves, calls, sum(shown) + merges + told, sum(bare) + each + told)
+    return Least(waves, calls, sum(shown) + merges + told, sum(bare) + merges + told)
 
 
 def shortest(
     evidence_tokens: int, chunk_tokens: int, room_tokens: int, at_a_time: int, node_tokens: float, last_room: int
-) -> tuple[int, int]:
-    """Waves and calls of the shortest map-reduce: map, merges as far as the last call can't hold the claims, that call.
+) -> tuple[int, int, int]:
+    """Waves and calls of the shortest map-reduce: map, merges as far as the last call can't hold the claims, that call;
+    and how many of the calls merge.
 
     Args:
         evidence_tokens: W.
@@ -182,16 +184,18 @@ def shortest(
     """
     size = min(max(evidence_tokens / at_a_time, chunk_tokens), room_tokens)
     nodes = math.ceil(evidence_tokens / size)
-    waves, calls = math.ceil(nodes / at_a_time), nodes
+    waves, calls, merging = math.ceil(nodes / at_a_time), nodes, 0
     while nodes * node_tokens > last_room and nodes > 1:
         nodes = math.ceil(nodes * node_tokens / room_tokens)
-        waves, calls = waves + math.ceil(nodes / at_a_time), calls + nodes
-    return waves + 1, calls + 1
+        waves, calls, merging = waves + math.ceil(nodes / at_a_time), calls + nodes, merging + nodes
+    return waves + 1, calls + 1, merging
 
 
 def room(model: ModelConfig, prompt_tokens: int) -> int:
-    """B: tokens of evidence that one call of a model reads at most."""
-    return model.context_tokens - model.output_tokens - prompt_tokens
+    """B: tokens of evidence that one call of a model reads at most, as plans have it."""
+    from omnilake.compaction import capacity
+
+    return capacity.evidence_capacity(model, prompt_tokens)
 
 
 def _delimiters(number: int) -> str:
@@ -369,7 +373,7 @@ class Asking:
             ComposedClaims,
             FusedEvidence,
         )
-        from omnilake.compaction.nodes import CompactedClaims
+        from omnilake.compaction.nodes import CompactedClaims, CompactionNode, RoundPlan
         from omnilake.compaction.stages import CLAIMS
         from omnilake.models import Coverage, InformationRequest
 
@@ -393,7 +397,12 @@ class Asking:
         def part(named: str) -> str:
             return layout.answer_part(job_id, named)
 
+        groups = len(lake.read_model(part("compaction/1/plan"), RoundPlan).groups) if compacts else 0
         return Answered(
+            mapped=[
+                lake.read_model(layout.compaction_node(job_id, 1, number + 1), CompactionNode).claims
+                for number in range(groups)
+            ],
             plan=lake.read_model(part(ANSWER_PLAN), AnswerPlan),
             compacted=lake.read_model(part(CLAIMS), CompactedClaims) if compacts else None,
             composed=lake.read_model(part(COMPOSED), ComposedClaims),

@@ -93,16 +93,16 @@ def test_the_critical_path_is_the_longest_chain_and_waits_between_calls_do_not_c
 
 
 @pytest.mark.parametrize(
-    ("evidence_tokens", "node_tokens", "waves", "calls"),
+    ("evidence_tokens", "node_tokens", "waves", "calls", "merging"),
     [
-        (200_000, 500, 2, 21),  # one wave of 20, and the answer
-        (2_000_000, 500, 3, 41),  # more than 20 contexts: two waves
-        (2_000_000, 2_000, 4, 43),  # 80,000 tokens of claims: two merges before the answer
-        (100, 10, 2, 2),  # never groups below one chunk
+        (200_000, 500, 2, 21, 0),  # one wave of 20, and the answer
+        (2_000_000, 500, 3, 41, 0),  # more than 20 contexts: two waves
+        (2_000_000, 2_000, 4, 43, 2),  # 80,000 tokens of claims: two merges before the answer
+        (100, 10, 2, 2, 0),  # never groups below one chunk
     ],
 )
-def test_the_shortest_map_reduce(evidence_tokens: int, node_tokens: int, waves: int, calls: int) -> None:
-    assert shortest(evidence_tokens, 250, 50_000, 20, node_tokens, 50_000) == (waves, calls)
+def test_the_shortest_map_reduce(evidence_tokens: int, node_tokens: int, waves: int, calls: int, merging: int) -> None:
+    assert shortest(evidence_tokens, 250, 50_000, 20, node_tokens, 50_000) == (waves, calls, merging)
 
 
 def test_chunks_cover_a_text() -> None:

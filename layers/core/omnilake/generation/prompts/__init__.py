@@ -187,7 +187,7 @@ def assemble(
 
 
 def overhead(step: Step, configuration: AnsweringConfiguration, task: Task) -> int:
-    """Tokens (cl100k) of a call besides its passages or claims; for what each of those adds see ``surrounding_tokens``."""
+    """Tokens (cl100k) of a call besides its passages or claims (``surrounding_tokens``, ``CLAIM_TOKENS``)."""
     used = template(step, configuration)
     calls = [(_prompt(used, task, [], 10, merge=merge), merge) for merge in (False, True)[: _COUNT.get(step, 2) // 2]]
     schemas = {False: claims_schema(1), True: merge_schema(1)}
