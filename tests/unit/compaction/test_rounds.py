@@ -26,6 +26,7 @@ from omnilake.answering.parts import (
     read_part,
     write_part,
 )
+from omnilake.compaction import capacity
 from omnilake.compaction.nodes import CompactedClaims, CompactionNode, RoundPlan
 from omnilake.compaction.stages import CLAIMS, plan_round, summarise_group
 from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step, product
@@ -34,6 +35,7 @@ from omnilake.models import Archive, Coverage, Degradation, RetrieverResult
 from tests.unit.answering.any_answer import JOB, any_evidence, any_request
 
 CONTEXT = 256
+FORGETFUL = {"memo_days": 0}
 
 
 @pytest.fixture
@@ -216,6 +218,17 @@ def test_a_group_waits_as_often_as_any_step_and_is_then_read_by_the_free_provide
         assert summarise_group(JOB, 1, 1, waits=MAX_WAITS).claims > 0
     assert node_of().degraded == [Degradation(step="map", to="extractive", reason="throttled")]
     assert [line.provider for line in node_of().ledger] == ["extractive"]
+
+
+def test_claims_that_no_merge_has_room_for_are_counted(fused: FusedEvidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan_round(JOB, 1)
+    summarise_group(JOB, 1, 1)
+    found = len(node_of().claims)
+    assert found > 1
+    monkeypatch.setattr(capacity, "within", lambda claims, *_: claims[:1])
+    write_part(JOB, CONFIGURATION, read_part(JOB, CONFIGURATION, AnsweringConfiguration).model_copy(update=FORGETFUL))
+    summarise_group(JOB, 1, 1)
+    assert (len(node_of().claims), node_of().rejected) == (1, {"over_limit": found - 1})
 
 
 def test_what_a_rejected_answer_cost_stays_in_the_ledger(archive: Archive) -> None:

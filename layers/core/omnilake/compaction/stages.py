@@ -33,6 +33,7 @@ from omnilake.compaction.planning import Group, document_order, plan_groups, pla
 from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step
 from omnilake.errors import ProviderRejected, ReplayIncomplete, StageFailed
 from omnilake.generation import ClaimSet, GenerationProvider, Task, provider_for
+from omnilake.generation.claims import OVER_LIMIT
 from omnilake.generation.provider import EXTRACTIVE, extractive, ledger_line
 from omnilake.generation.recording import Calls
 from omnilake.models import Degradation, Evidence, InformationRequest, JobKind, LedgerLine, Model
@@ -249,7 +250,10 @@ def _node(
         found = _claims(provider, task, work, round_number, most)
         line = ledger_line(state, provider, found.usage, time.monotonic() - began)
         # Quotes included, a node is at most half of what a merge reads: two always fit.
-        claims, rejected = capacity.within(found.claims, room // 2, capacity.label_tokens(1, model)), found.rejected
+        claims = capacity.within(found.claims, room // 2, capacity.label_tokens(1, model))
+        rejected = dict(found.rejected)
+        if left := len(found.claims) - len(claims):
+            rejected[OVER_LIMIT] = rejected.get(OVER_LIMIT, 0) + left
         used = found.usage
         memo.remember(
             request,
