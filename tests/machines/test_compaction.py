@@ -48,7 +48,7 @@ def read_by(script: Script, *, memo_days: int = 0, free_usd: float = 0.0) -> Ite
     """A small model reads the groups and a large one composes, both at one endpoint and known to no memo before."""
     with serving(script) as endpoint:
         told = {"provider": "openai", "endpoint": f"{endpoint.url}/v1", "input_usd": 1.0, "output_usd": 4.0}
-        small = {"model": unique("small-"), "context_tokens": 1_200, "output_tokens": 64, "concurrency": PARALLEL}
+        small = {"model": unique("small-"), "context_tokens": 1_000, "output_tokens": 64, "concurrency": PARALLEL}
         large = {"model": unique("large-"), "context_tokens": 16_000, "output_tokens": 2_000}
         free = {"provider": "extractive", "input_usd": free_usd}
         models = {"small": told | small, "large": told | large, "extractive": free}

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from botocore.exceptions import ClientError
-from pydantic_core import to_jsonable_python
+from pydantic import TypeAdapter
 
 from omnilake import aws, entries, jobs, layout, sources
 from omnilake.answering.comparison import AnswerDiff, compare
@@ -42,6 +42,7 @@ from omnilake.syncing.starting import SyncStart
 
 _POLL_SECONDS = (0.05, 0.5)
 _ENDED = (JobStatus.COMPLETED, JobStatus.FAILED)
+_FIELDS = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -333,7 +334,9 @@ class Deployment:
             InvalidRequest: it is too large, or no JSON.
         """
         asked = [archives] if isinstance(archives, str) else [*archives]
-        return self._submit({"archives": asked, "question": question, **to_jsonable_python(options)}, idempotency_key)
+        return self._submit(
+            {"archives": asked, "question": question, **_FIELDS.dump_python(options, mode="json")}, idempotency_key
+        )
 
     def replay(self, job_id: str) -> str:
         """Answer a request again from what was recorded of it: no retrieval, no model. Returns the new job's id.
@@ -366,7 +369,7 @@ class Deployment:
         request = self.request(job_id)
         origin = request.pop("replay_of", "") or job_id
         request.pop("destination_archive", None)
-        told = to_jsonable_python(changes)
+        told = _FIELDS.dump_python(changes, mode="json")
         if "providers" in told:
             told["providers"] = {**request.get("providers", {}), **told["providers"]}
         return self._submit({**request, **told, "forked_from": origin}, None)
