@@ -47,6 +47,13 @@ class AnswerEvent(BaseModel):
     job_id: JobId
 
 
+class ModelStepEvent(AnswerEvent):
+    """What a state is handed whose model may keep it waiting."""
+
+    waits: int = Field(default=0, ge=0)  # for the model's quota, so far
+    unavailable: bool = False  # the model did not answer
+
+
 class FusedEvidence(Model):
     """Evidence to answer from, best first; or why there is none, with what came nearest."""
 

@@ -12,9 +12,7 @@ import re
 import uuid
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from omnilake import aws, jobs, layout
+from omnilake import aws, executions, jobs, layout
 from omnilake.errors import InvalidRequest, TransientError
 from omnilake.models import ErrorRecord, JobKind, Model
 from omnilake.settings import settings
@@ -54,17 +52,12 @@ def submit_request(request: Any, idempotency_key: str | None = None) -> Submissi
     execution_arn = aws.execution_arn(machine, job_id)
     created = jobs.create(job_id, JobKind.ANSWER_REQUEST, archive_id, execution_arn)
     try:
-        started = aws.client("stepfunctions").start_execution(
-            stateMachineArn=machine, name=job_id, input=json.dumps({"job_id": job_id})
-        )
-    except ClientError as error:
-        if aws.error_code(error) == "ExecutionAlreadyExists":
-            return Submission(job_id=job_id, execution_arn=execution_arn, created=created)
-        failure = TransientError(f"The execution could not be started: {aws.error_code(error)}.")
+        executions.start_once(machine, job_id, {"job_id": job_id})
+    except TransientError as failure:
         if idempotency_key is None:
             jobs.fail(job_id, JobKind.ANSWER_REQUEST, "Submit Request", ErrorRecord.of(failure))
-        raise failure from error
-    return Submission(job_id=job_id, execution_arn=started["executionArn"], created=created)
+        raise
+    return Submission(job_id=job_id, execution_arn=execution_arn, created=created)
 
 
 def job_id_of(archive_id: str, body: bytes, key: str) -> str:

@@ -12,12 +12,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from omnilake import tokens
-from omnilake.generation.wires.wire import Misfit
+from omnilake.generation.wires.wire import MAX_PROBLEMS, Misfit, conforming
 from omnilake.generation.words import tidy
 from omnilake.models import Chunk, Claim, Evidence, Quote
 
@@ -40,7 +40,6 @@ FOREIGN_TEXT = "text_of_another_source"
 REPEATED = "repeated"
 OVER_LIMIT = "over_limit"
 
-_MAX_PROBLEMS = 8
 _PLAIN = str.maketrans(
     {"‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "‑": "-", "−": "-", "\u00a0": " "}
 )
@@ -52,9 +51,6 @@ _WORD = re.compile(r"[^\W_]+")
 
 class _Told(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-T = TypeVar("T", bound=_Told)
 
 
 class _ToldQuote(_Told):
@@ -132,7 +128,7 @@ def found(answer: object, evidence: Sequence[Evidence], limits: Limits) -> Belie
     Raises:
         Misfit: it is not of the shape, or none of its claims stands.
     """
-    told = _parsed(answer, _ToldClaims).claims
+    told = conforming(answer, _ToldClaims).claims
     runs = _Runs(limits.prompt, [(each.chunk.entry_id, each.chunk.text) for each in evidence])
     chunks = {f"p{number}": each.chunk for number, each in enumerate(evidence, start=1)}
     believed, problems = Believed(), list[str]()
@@ -149,7 +145,7 @@ def found(answer: object, evidence: Sequence[Evidence], limits: Limits) -> Belie
 
 def merged(answer: object, claims: Sequence[Claim], limits: Limits) -> Believed:
     """Claims of an answer to claims; each carries all quotes of those that it is made of. See :func:`found`."""
-    told = _parsed(answer, _ToldMerge).claims
+    told = conforming(answer, _ToldMerge).claims
     runs = _Runs(limits.prompt, [(quote.entry_id, quote.text) for claim in claims for quote in claim.quotes])
     known = {f"p{number}": claim for number, claim in enumerate(claims, start=1)}
     believed, problems = Believed(), list[str]()
@@ -264,7 +260,7 @@ def _take(
 def _bounded(believed: Believed, problems: list[str], told: int, limits: Limits) -> Believed:
     """Claims within the limits, with scores by their order; a conflict needs two sides."""
     if told and not believed.claims:
-        raise Misfit([f"No claim stands. {'; '.join(problems[:_MAX_PROBLEMS])}"], problems[:_MAX_PROBLEMS])
+        raise Misfit([f"No claim stands. {'; '.join(problems[:MAX_PROBLEMS])}"], problems[:MAX_PROBLEMS])
     kept: list[Claim] = []
     left = limits.max_tokens
     for claim in believed.claims:
@@ -285,25 +281,6 @@ def _bounded(believed: Believed, problems: list[str], told: int, limits: Limits)
         for place, claim in enumerate(kept)
     ]
     return believed
-
-
-def _parsed(answer: object, model: type[T]) -> T:
-    try:
-        return model.model_validate(answer)
-    except ValidationError as error:
-        seen = error.errors()[:_MAX_PROBLEMS]
-        raise Misfit(
-            [f"{_path(each['loc'])}: {each['msg']}" for each in seen],
-            # The name of a field that should not be there is the model's own words.
-            [
-                f"{_path(each['loc'][: -1 if each['type'] == 'extra_forbidden' else None])} ({each['type']})"
-                for each in seen
-            ],
-        ) from None
-
-
-def _path(parts: Sequence[Any]) -> str:
-    return ".".join(map(str, parts))[:200] or "the answer"
 
 
 def _labels(count: int) -> list[str]:

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from omnilake.errors import InvalidArchive
-from omnilake.generation.wires.wire import Misfit
+from omnilake.generation.wires.wire import MAX_PROBLEMS, Misfit, conforming, place
 from omnilake.generation.words import tidy
 from omnilake.models import Entity, PartialDate, Tag
 
@@ -34,7 +34,6 @@ MAX_DEPTH = 32
 MAX_TAGS, MAX_ENTITIES, MAX_DATES = 20, 60, 60
 """How many a model is asked for, and how many the deterministic provider gives; ``Insights`` can hold more."""
 
-_MAX_PROBLEMS = 8
 _DEFINITIONS = ("$defs", "definitions")
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -88,7 +87,7 @@ def check_schema(schema: Any) -> None:
     try:
         _validator_class().check_schema(schema)
     except SchemaError as error:
-        raise _unfit(f"{_path(error.absolute_path)} breaks the rules of JSON Schema ({error.validator})") from None
+        raise _unfit(f"{place(error.absolute_path)} breaks the rules of JSON Schema ({error.validator})") from None
 
 
 def _unfit(why: str) -> InvalidArchive:
@@ -185,18 +184,7 @@ def validated(answer: Any, fields_schema: dict[str, Any] | None) -> Extraction:
     Raises:
         Misfit: with all that is wrong (up to a few).
     """
-    try:
-        extraction = Extraction.model_validate(answer)
-    except ValidationError as error:
-        found = error.errors()[:_MAX_PROBLEMS]
-        raise Misfit(
-            [f"{_path(each['loc'])[:200]}: {each['msg']}" for each in found],
-            # The name of a field that should not be there is the model's own words.
-            [
-                f"{_path(each['loc'][: -1 if each['type'] == 'extra_forbidden' else None])} ({each['type']})"
-                for each in found
-            ],
-        ) from None
+    extraction = conforming(answer, Extraction)
     check_fields(extraction.fields, fields_schema)
     return extraction.model_copy(
         update={
@@ -216,7 +204,7 @@ def validated(answer: Any, fields_schema: dict[str, Any] | None) -> Extraction:
 def _place(error: Any) -> str:
     """Where and what, without content: the name of a field that should not be there is the model's own words."""
     location = error["loc"][:-1] if error["type"] == "extra_forbidden" else error["loc"]
-    return f"{_path(location)} ({error['type']})"
+    return f"{place(location)} ({error['type']})"
 
 
 def check_fields(fields: dict[str, Any], schema: dict[str, Any] | None) -> None:
@@ -231,12 +219,12 @@ def check_fields(fields: dict[str, Any], schema: dict[str, Any] | None) -> None:
         found = list(validator(schema).iter_errors(fields))
     except RecursionError:
         raise Misfit(["fields: the schema refers to itself without end"], ["fields (endless schema)"]) from None
-    errors = sorted(found, key=lambda each: _path(each.absolute_path))[:_MAX_PROBLEMS]
+    errors = sorted(found, key=lambda each: place(each.absolute_path))[:MAX_PROBLEMS]
     if errors:
         # jsonschema quotes the value at fault in its message, at any length.
         raise Misfit(
-            [f"fields.{_path(each.absolute_path)}: {each.message[:300]}" for each in errors],
-            [f"fields, by {_path(each.absolute_schema_path)}" for each in errors],  # names of the schema alone
+            [f"fields.{place(each.absolute_path)}: {each.message[:300]}" for each in errors],
+            [f"fields, by {place(each.absolute_schema_path)}" for each in errors],  # names of the schema alone
         )
 
 
@@ -261,10 +249,6 @@ def _validator_class() -> Any:
     from jsonschema import Draft202012Validator
 
     return Draft202012Validator
-
-
-def _path(parts: Any) -> str:
-    return ".".join(str(part) for part in parts)[:200] or "the answer"
 
 
 def distinct(tags: Sequence[str]) -> list[str]:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+M = TypeVar("M", bound=BaseModel)
+
+MAX_PROBLEMS = 8
+"""Most of what is wrong with an answer that is told."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,31 @@ class Misfit(Exception):
         super().__init__("; ".join(places))
         self.problems = list(problems)
         self.places = list(places)
+
+
+def conforming(answer: object, model: type[M]) -> M:
+    """A model's answer as one of our own models.
+
+    Raises:
+        Misfit: with all that is wrong (up to ``MAX_PROBLEMS``).
+    """
+    try:
+        return model.model_validate(answer)
+    except ValidationError as error:
+        seen = error.errors()[:MAX_PROBLEMS]
+        raise Misfit(
+            [f"{place(each['loc'])}: {each['msg']}" for each in seen],
+            # The name of a field that should not be there is the model's own words.
+            [
+                f"{place(each['loc'][: -1 if each['type'] == 'extra_forbidden' else None])} ({each['type']})"
+                for each in seen
+            ],
+        ) from None
+
+
+def place(parts: Iterable[object]) -> str:
+    """Where in an answer something is, with full stops between the names."""
+    return ".".join(map(str, parts))[:200] or "the answer"
 
 
 def parse(text: str) -> Any:
