@@ -55,6 +55,9 @@ build: setup
 docs: setup                                     ## diagrams of the state machines into docs/architecture.md
 	@$(BIN)/python scripts/diagrams.py
 
+client: setup-dev                               ## the synchronous client, out of the asynchronous one
+	@$(BIN)/python scripts/synchronous_client.py
+
 bench-kill: setup-dev                           ## SEED=of everything random, KILLS=at random
 	@$(BIN)/python benchmarks/kill.py $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS))
 
@@ -70,4 +73,4 @@ bench-answers: setup-dev                        ## DATA=folder of labelled sets,
 clean:                                          ## caches and builds; not the embedded cloud's data
 	@rm -rf .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 
-.PHONY: help setup setup-dev demo test lint sam-local build docs bench-kill bench-overhead bench-ingest bench-answers clean
+.PHONY: help setup setup-dev demo test lint sam-local build docs client bench-kill bench-overhead bench-ingest bench-answers clean

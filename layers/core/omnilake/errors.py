@@ -28,12 +28,14 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
     │   ├── AsOfUnavailable └── ReplayIncomplete
     ├── InvalidConfiguration  GenerationRejected
     ├── ArchiveExists  InvalidArchive
-    └── JobNotFound  EntryNotFound
+    ├── JobNotFound  EntryNotFound
+    └── EndpointUnknown  EndpointUnreachable    of the client
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 
@@ -370,12 +372,33 @@ class EntryNotFound(OmniLakeError):
     advice = "Check its spelling; omnilake entries ls ARCHIVE lists them."
 
 
+class EndpointUnknown(OmniLakeError):
+    """The client does not know where the API is, or who asks it."""
+
+    code = "ENDPOINT_UNKNOWN"
+    advice = "Set OMNILAKE_ENDPOINT, or OMNILAKE_STACK with AWS credentials that may read that stack."
+
+
+class EndpointUnreachable(OmniLakeError):
+    """The API, or S3, gives no answer."""
+
+    code = "ENDPOINT_UNREACHABLE"
+    advice = "Check the address and the network; of the embedded cloud: omnilake local up."
+
+
 def by_name(name: str) -> type[OmniLakeError] | None:
     """The error class that Step Functions names, None for errors of AWS or the runtime."""
-    classes = [OmniLakeError]
+    return next((each for each in _classes() if each.__name__ == name), None)
+
+
+def by_code(code: str) -> type[OmniLakeError] | None:
+    """The error class of a stable code, None when there is none."""
+    return next((each for each in _classes() if each.code == code), None)
+
+
+def _classes() -> Iterator[type[OmniLakeError]]:
+    classes: list[type[OmniLakeError]] = [OmniLakeError]
     while classes:
         each = classes.pop()
-        if each.__name__ == name:
-            return each
+        yield each
         classes.extend(each.__subclasses__())
-    return None

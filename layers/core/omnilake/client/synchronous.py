@@ -1,0 +1,966 @@
+"""The client over the REST API. ``synchronous.py`` is made from ``asynchronous.py``: change that, then ``make client``.
+
+Errors are those of :mod:`omnilake.errors`, by the code of the API's problem document; ``details`` of each has the HTTP
+status, the request's id and the fields at fault. Calls that were turned away (429, 503), and those that may be repeated
+after a lost connection, are made again after growing random pauses. Every POST that starts or changes something carries
+an ``Idempotency-Key``, so that none of that happens twice.
+"""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar, cast
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx2
+from pydantic import TypeAdapter
+
+from omnilake import __version__
+from omnilake.client import request_definitions as definitions
+from omnilake.client.concurrency import call, pause_for
+from omnilake.client.problems import error_of
+from omnilake.client.retrying import Retries, repeatable
+from omnilake.client.signing import authentication, find_endpoint
+from omnilake.client.types import (
+    Accepted,
+    ArchiveAccess,
+    ArchiveRecord,
+    ChunkRecord,
+    CitedSpan,
+    ConfigurationRecord,
+    EntryRecord,
+    JobEvent,
+    JobItem,
+    JobRecord,
+    Page,
+    RequestRecord,
+    Response,
+    SearchResults,
+    SourceRecord,
+    SourceType,
+    TextSpan,
+    UploadTarget,
+)
+from omnilake.client.uploading import MULTIPART_BYTES, Counted, Part, checked, opened
+from omnilake.errors import EndpointUnreachable, StageFailed, by_code
+from omnilake.models import Answer, JobKind, JobStatus
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from omnilake.answering.comparison import AnswerDiff
+
+T = TypeVar("T")
+
+ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+"""Statuses that a job does not leave, but by a redrive."""
+
+_NONE = httpx2.Auth()  # presigned addresses carry their signature
+_TIMEOUT_S = 35.0  # the API answers within 30
+_PAGE = 50
+"""Items of a page, where nothing else is asked for."""
+_POLL_S = (0.1, 1.0)
+_JSON = TypeAdapter(dict[str, Any])
+_NO_KEY = ("/v1/search", "/v1/configuration/check")
+"""POST, but nothing is changed."""
+
+
+class Pages(Generic[T]):
+    """A list that is fetched as it is read: ``async for item in pages``, or page by page with :meth:`pages`."""
+
+    def __init__(self, client: OmniLake, path: str, of: Any, query: Mapping[str, Any], limit: int | None) -> None:
+        self._client = client
+        self._path = path
+        self._adapter: TypeAdapter[Page[T]] = TypeAdapter(Page[of])
+        self._query = {name: value for name, value in query.items() if value not in (None, "")}
+        self._limit = limit
+
+    def pages(self) -> Iterator[Page[T]]:
+        """Page by page, as many as the limit takes."""
+        cursor, left = "", self._limit
+        while left is None or left > 0:
+            query = {**self._query, "cursor": cursor}
+            if left is not None and left < _PAGE:
+                query["limit"] = left
+            answer = self._client.send("GET", self._path, query=query)
+            page = self._adapter.validate_json(answer.content, extra="ignore")
+            if left is not None:
+                page = page.model_copy(update={"items": page.items[:left]})
+                left -= len(page.items)
+            yield page
+            if not page.next_cursor:
+                return
+            cursor = page.next_cursor
+
+    def __iter__(self) -> Iterator[T]:
+        for page in self.pages():
+            yield from page.items
+
+    def all(self) -> list[T]:
+        """All items, up to the limit that was asked for."""
+        return [each for page in self.pages() for each in page.items]
+
+
+class JobHandle:
+    """A job that was started, or one that is looked at.
+
+    Attributes:
+        job_id: its id, which is the name of its execution.
+        accepted: what the API said when it was started: ``entry_id`` or ``archive_id`` where there is one.
+    """
+
+    def __init__(self, client: OmniLake, accepted: Accepted) -> None:
+        self._client = client
+        self.accepted = accepted
+        self.job_id = accepted.job_id
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.job_id!r})"
+
+    @property
+    def entry_id(self) -> str:
+        """Of the entry that the job makes or changes; empty where there is none."""
+        return self.accepted.entry_id
+
+    def record(self) -> JobRecord:
+        """The job as it is now. Raises ``JobNotFound``."""
+        return self._client.jobs.get(self.job_id)
+
+    def changes(self, timeout_s: float = 900) -> Iterator[JobRecord]:
+        """The job's record again and again as it changes; the last one has ended.
+
+        Raises:
+            JobNotFound: there is none of that id.
+            TimeoutError: it has not ended after ``timeout_s`` seconds.
+        """
+        deadline = time.monotonic() + timeout_s
+        pause, shown = _POLL_S[0], None
+        while True:
+            job = self.record()
+            if job != shown:
+                yield job
+                shown, pause = job, _POLL_S[0]
+            if job.status.value in ENDED:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Job {self.job_id} is {job.status} in {job.state!r} after {timeout_s:.0f} s.")
+            pause_for(pause)
+            pause = min(pause * 1.3, _POLL_S[1])
+
+    def wait(self, timeout_s: float = 900, on_change: Callable[[JobRecord], object] | None = None) -> JobRecord:
+        """The job's record at its end, whether it completed, failed or was cancelled.
+
+        Args:
+            timeout_s: longest wait.
+            on_change: is told each record that differs from the one before.
+
+        Raises:
+            JobNotFound, TimeoutError: as :meth:`changes`.
+        """
+        for job in self.changes(timeout_s):
+            if on_change is not None:
+                on_change(job)
+        return job
+
+    def completed(self, timeout_s: float = 900) -> JobRecord:
+        """As :meth:`wait`, but what the job failed with is raised.
+
+        Raises:
+            OmniLakeError: the job's error, as the class of its code; ``StageFailed`` where it has none.
+        """
+        job = self.wait(timeout_s)
+        if job.status is JobStatus.COMPLETED:
+            return job
+        if job.error is None:
+            raise StageFailed(f"Job {job.job_id} is {job.status.value}.")
+        kind = by_code(job.error.code) or StageFailed
+        raise kind(job.error.message, action=job.error.action or None, job_id=job.job_id)
+
+    def events(self, after: int = 0, timeout_s: float = 900) -> Iterator[JobEvent]:
+        """What happens in the job: states entered, counts, items; in order, until it ends.
+
+        Args:
+            after: sequence number of the last event that is known; a broken-off listing is gone on with by it.
+            timeout_s: longest wait.
+
+        Raises:
+            JobNotFound, TimeoutError: as :meth:`changes`.
+        """
+        for _ in self.changes(timeout_s):
+            for event in self._client.jobs.events(self.job_id, after):
+                after = event.sequence
+                yield event
+
+    def answer(self, timeout_s: float = 900) -> Answer:
+        """The answer of a request, once there is one.
+
+        Raises:
+            OmniLakeError: what the job failed with, as :meth:`completed`.
+        """
+        self.completed(timeout_s)
+        return self._client.answers.get(self.job_id)
+
+    def items(self) -> Pages[JobItem]:
+        """What became of each document or record of the job."""
+        return self._client.jobs.items(self.job_id)
+
+    def cancel(self) -> JobRecord:
+        """Stop it."""
+        return self._client.jobs.cancel(self.job_id)
+
+    def retry(self) -> JobHandle:
+        """Do again what failed of it, as a new job."""
+        return self._client.jobs.retry(self.job_id)
+
+    def redrive(self) -> JobHandle:
+        """Let its execution go on where it failed."""
+        return self._client.jobs.redrive(self.job_id)
+
+
+class _Resource:
+    def __init__(self, client: OmniLake) -> None:
+        self._client = client
+
+
+class Archives(_Resource):
+    """Archives: logical groupings of entries."""
+
+    def create(self, archive_id: str, description: str = "", **definition: Any) -> ArchiveRecord:
+        """Create an archive; an identical one may exist already.
+
+        Args:
+            archive_id: 3 to 63 of lower-case letters, digits, ``-`` and ``_``.
+            description: for people.
+            definition: further fields of ``omnilake.archives.ArchiveDefinition``, as JSON or as models:
+                ``chunking={"kind": "fixed", "max_tokens": 128}``.
+
+        Raises:
+            ArchiveExists, InvalidArchive: as their codes say.
+        """
+        body = {"archive_id": archive_id, "description": description, **_JSON.dump_python(definition, mode="json")}
+        return _parsed(self._client.send("POST", "/v1/archives", body=body), ArchiveRecord)
+
+    def list(self, *, limit: int | None = None) -> Pages[ArchiveRecord]:
+        """Archives that the caller may read."""
+        return Pages(self._client, "/v1/archives", ArchiveRecord, {}, limit)
+
+    def get(self, archive_id: str) -> ArchiveRecord:
+        """An archive. Raises ``ArchiveNotFound``."""
+        return _parsed(self._client.send("GET", _archive(archive_id)), ArchiveRecord)
+
+    def update(self, archive_id: str, *, etag: str | None = None, **changes: Any) -> ArchiveRecord:
+        """Change fields of an archive.
+
+        Args:
+            archive_id: the archive.
+            etag: of the archive as it was read; another one meanwhile refuses the change. None: as it is now.
+            changes: fields of its definition.
+
+        Raises:
+            ArchiveNotFound, InvalidArchive: as their codes say.
+        """
+        headers = self._client.matching(_archive(archive_id), etag)
+        body = _JSON.dump_python(changes, mode="json")
+        return _parsed(self._client.send("PATCH", _archive(archive_id), body=body, headers=headers), ArchiveRecord)
+
+    def delete(self, archive_id: str, *, etag: str | None = None) -> JobHandle | None:
+        """Remove an archive with all that it holds; the job that does it, or None where nothing was left to do."""
+        headers = self._client.matching(_archive(archive_id), etag)
+        return self._client.started(self._client.send("DELETE", _archive(archive_id), headers=headers))
+
+    def access(self, archive_id: str) -> ArchiveAccess:
+        """Who may read, write and administer it."""
+        return _parsed(self._client.send("GET", f"{_archive(archive_id)}/access"), ArchiveAccess)
+
+    def set_access(
+        self, archive_id: str, access: ArchiveAccess | Mapping[str, Any], *, etag: str | None = None
+    ) -> ArchiveAccess:
+        """Say who may read, write and administer it."""
+        path = f"{_archive(archive_id)}/access"
+        headers = self._client.matching(path, etag)
+        body = ArchiveAccess.model_validate(access).model_dump(include={"read", "write", "administer"})
+        return _parsed(self._client.send("PUT", path, body=body, headers=headers), ArchiveAccess)
+
+    def reindex(self, archive_id: str) -> JobHandle:
+        """Cut and embed all of it anew with its present settings; readers go on meanwhile."""
+        return self._client.handle(self._client.send("POST", f"{_archive(archive_id)}/reindex", body={}))
+
+
+class Entries(_Resource):
+    """Entries: the documents of an archive, with their versions."""
+
+    def list(self, archive_id: str, *, status: str = "", limit: int | None = None) -> Pages[EntryRecord]:
+        """Entries of an archive."""
+        return Pages(self._client, f"{_archive(archive_id)}/entries", EntryRecord, {"status": status}, limit)
+
+    def get(self, archive_id: str, entry_id: str) -> EntryRecord:
+        """An entry. Raises ``EntryNotFound``."""
+        return _parsed(self._client.send("GET", _entry(archive_id, entry_id)), EntryRecord)
+
+    def add(
+        self, archive_id: str, content: str, *, sources: Sequence[str] = (), idempotency_key: str = "", **fields: Any
+    ) -> JobHandle:
+        """Add a text as an entry.
+
+        Args:
+            archive_id: where it goes.
+            content: the text.
+            sources: where it comes from.
+            idempotency_key: the same text under the same key is added once; without one, each call is its own.
+            fields: further ones, such as ``effective_on`` or ``metadata``.
+
+        Returns:
+            The job that ingests it, with the ``entry_id``.
+        Raises:
+            ArchiveNotFound: there is no such archive.
+        """
+        body = {"content": content, "sources": [*sources], **_JSON.dump_python(fields, mode="json")}
+        path = f"{_archive(archive_id)}/entries"
+        return self._client.handle(self._client.send("POST", path, body=body, key=idempotency_key))
+
+    def update(self, archive_id: str, entry_id: str, content: str, *, etag: str = "", **fields: Any) -> JobHandle:
+        """Add a new version of an entry."""
+        body = {"content": content, **_JSON.dump_python(fields, mode="json")}
+        headers = {"If-Match": etag} if etag else {}
+        return self._client.handle(self._client.send("PUT", _entry(archive_id, entry_id), body=body, headers=headers))
+
+    def delete(self, archive_id: str, entry_id: str) -> JobHandle:
+        """Remove an entry, with proof."""
+        return self._client.handle(self._client.send("DELETE", _entry(archive_id, entry_id)))
+
+    def content(
+        self, archive_id: str, entry_id: str, *, version: str = "", start: int | None = None, end: int | None = None
+    ) -> TextSpan:
+        """The text of an entry version, or characters ``[start, end)`` of it."""
+        answer = self._client.send(
+            "GET",
+            f"{_entry(archive_id, entry_id)}/content",
+            query={"version": version, "start": start, "end": end},
+            headers={"Accept": "application/json"},
+        )
+        return _parsed(answer, TextSpan)
+
+    def chunks(
+        self, archive_id: str, entry_id: str, *, version: str = "", limit: int | None = None
+    ) -> Pages[ChunkRecord]:
+        """The chunks of an entry version, in order."""
+        path = f"{_entry(archive_id, entry_id)}/chunks"
+        return Pages(self._client, path, ChunkRecord, {"version": version}, limit)
+
+    def versions(self, archive_id: str, entry_id: str) -> Pages[EntryRecord]:
+        """All versions of an entry, the newest first."""
+        return Pages(self._client, f"{_entry(archive_id, entry_id)}/versions", EntryRecord, {}, None)
+
+    def upload(
+        self,
+        archive_id: str,
+        content: Path | bytes,
+        name: str = "",
+        *,
+        media_type: str = "",
+        metadata: Mapping[str, str] | None = None,
+        on_sent: Callable[[int], object] | None = None,
+    ) -> UploadTarget:
+        """Send a file straight to S3; its arrival starts its ingestion.
+
+        Args:
+            archive_id: where it goes.
+            content: a file's path, or the bytes.
+            name: path below the archive; default: the file's own name.
+            media_type: default: by the name.
+            metadata: free; ``omnilake-source`` and ``omnilake-effective-on`` mean what docs/asking.md says.
+            on_sent: is told how many bytes have been sent since the last time; less than 0 when they are sent again.
+
+        Raises:
+            DocumentTooLarge, ArchiveNotFound: as their codes say.
+            StageFailed: S3 refuses the file.
+        """
+        if not name and not isinstance(content, Path):
+            raise ValueError("Bytes need a name.")
+        told = name or str(getattr(content, "name", ""))
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        media_type = media_type or mimetypes.guess_type(told)[0] or "application/octet-stream"
+        body: dict[str, Any] = {
+            "name": told,
+            "bytes": size,
+            "media_type": media_type,
+            "metadata": dict(metadata or {}),
+        }
+        if size > MULTIPART_BYTES:
+            body["multipart"] = True
+        path = f"{_archive(archive_id)}/uploads"
+        target = _parsed(self._client.send("POST", path, body=body), UploadTarget)
+        if not target.parts:
+            self._client.post_file(target, content, media_type, on_sent)
+            return target
+        one = f"{path}/{_part(target.upload_id)}"
+        try:
+            tags = self._client.put_parts(target, content, on_sent)
+            self._client.send("POST", f"{one}/complete", body={"parts": tags})
+        except BaseException:
+            self._client.send("DELETE", one)
+            raise
+        return target
+
+
+class Collections(_Resource):
+    """Collections: many documents at once."""
+
+    def start(self, archive_id: str, *, prefix: str = "", manifest: str = "") -> JobHandle:
+        """Ingest what lies below a prefix, or what a manifest lists (``s3://…`` each).
+
+        Raises:
+            ArchiveNotFound, InvalidCollection: as their codes say.
+        """
+        body = {name: value for name, value in (("prefix", prefix), ("manifest", manifest)) if value}
+        return self._client.handle(self._client.send("POST", f"{_archive(archive_id)}/collections", body=body))
+
+
+class Sources(_Resource):
+    """Sources: places that content comes from by itself."""
+
+    def list(self, archive_id: str = "", *, limit: int | None = None) -> Pages[SourceRecord]:
+        """All sources that the caller may read, or those of an archive."""
+        return Pages(self._client, "/v1/sources", SourceRecord, {"archive_id": archive_id}, limit)
+
+    def put(self, archive_id: str, source_type: str, config: Mapping[str, Any], **fields: Any) -> SourceRecord:
+        """Define a source of an archive, or change one of the same identity.
+
+        Args:
+            archive_id: where its content goes.
+            source_type: slack, gitlab, …
+            config: of that type (docs/connectors.md).
+            fields: ``secret_name``, ``schedule``.
+
+        Raises:
+            SourceError, ArchiveNotFound: as their codes say.
+        """
+        body = {"archive_id": archive_id, "source_type": source_type, "config": dict(config), **fields}
+        return _parsed(self._client.send("POST", "/v1/sources", body=body), SourceRecord)
+
+    def get(self, source_id: str) -> SourceRecord:
+        """A source. Raises ``SourceNotFound``."""
+        return _parsed(self._client.send("GET", f"/v1/sources/{_part(source_id)}"), SourceRecord)
+
+    def delete(self, source_id: str) -> None:
+        """Forget a source, its schedule and its cursors; what was ingested of it stays."""
+        self._client.send("DELETE", f"/v1/sources/{_part(source_id)}")
+
+    def sync(self, source_id: str, *, full: bool = False) -> JobHandle:
+        """Sync it now; while a sync of it runs, that one's job."""
+        path = f"/v1/sources/{_part(source_id)}/syncs"
+        return self._client.handle(self._client.send("POST", path, body={"full": full}))
+
+
+class SourceTypes(_Resource):
+    """Types of sources: those of connectors, and declared ones."""
+
+    def list(self) -> Pages[SourceType]:
+        """All of them."""
+        return Pages(self._client, "/v1/source-types", SourceType, {}, None)
+
+    def create(self, name: str, required_fields: Sequence[str], description: str = "") -> SourceType:
+        """Declare one: the fields that are the identity of a source."""
+        body = {"name": name, "required_fields": [*required_fields], "description": description}
+        return _parsed(self._client.send("POST", "/v1/source-types", body=body), SourceType)
+
+    def get(self, name: str) -> SourceType:
+        """One of them."""
+        return _parsed(self._client.send("GET", f"/v1/source-types/{_part(name)}"), SourceType)
+
+    def delete(self, name: str) -> None:
+        """Forget a declared one that no source has."""
+        self._client.send("DELETE", f"/v1/source-types/{_part(name)}")
+
+
+class Requests(_Resource):
+    """Requests: questions as they were asked."""
+
+    def get(self, job_id: str) -> RequestRecord:
+        """A request and its job. Raises ``JobNotFound``."""
+        return _parsed(self._client.send("GET", f"/v1/requests/{_part(job_id)}"), RequestRecord)
+
+    def replay(self, job_id: str) -> JobHandle:
+        """Answer it again from what was recorded: no retrieval, no model."""
+        return self._client.handle(self._client.send("POST", f"/v1/requests/{_part(job_id)}/replay", body={}))
+
+    def fork(self, job_id: str, **changes: Any) -> JobHandle:
+        """Ask it again with fields of it changed."""
+        body = {"changes": _JSON.dump_python(changes, mode="json")}
+        return self._client.handle(self._client.send("POST", f"/v1/requests/{_part(job_id)}/fork", body=body))
+
+    def score(self, job_id: str, score: float, comment: str = "") -> None:
+        """Say how good its answer was, 0 to 1."""
+        body = {"score": score, **({"comment": comment} if comment else {})}
+        self._client.send("PUT", f"/v1/requests/{_part(job_id)}/score", body=body)
+
+
+class Answers(_Resource):
+    """Answers of requests."""
+
+    def get(self, job_id: str) -> Answer:
+        """The answer of a completed request.
+
+        Raises:
+            JobNotFound: there is no such job, or it has no answer (yet).
+        """
+        return _parsed(self._client.send("GET", f"/v1/answers/{_part(job_id)}"), Answer)
+
+    def prompt(self, job_id: str) -> dict[str, Any]:
+        """The assembled prompt with its evidence, of a request that asked for that."""
+        answer = self._client.send("GET", f"/v1/answers/{_part(job_id)}/prompt")
+        return _JSON.validate_json(answer.content)
+
+    def citation(self, job_id: str, number: int) -> CitedSpan:
+        """What citation [number] quotes, with the text around it and a link to the original."""
+        return _parsed(self._client.send("GET", f"/v1/answers/{_part(job_id)}/citations/{number}"), CitedSpan)
+
+    def diff(self, first: str, second: str) -> AnswerDiff:
+        """What sets the answer of the second job apart from that of the first."""
+        from omnilake.answering.comparison import AnswerDiff
+
+        return _parsed(self._client.send("GET", f"/v1/answers/{_part(first)}/diff/{_part(second)}"), AnswerDiff)
+
+
+class Jobs(_Resource):
+    """Jobs: anything asynchronous is one, and one execution."""
+
+    def list(
+        self,
+        *,
+        kind: JobKind | str = "",
+        status: JobStatus | str = "",
+        archive_id: str = "",
+        since: str = "",
+        until: str = "",
+        limit: int | None = None,
+    ) -> Pages[JobRecord]:
+        """Jobs, the newest first.
+
+        Args:
+            kind: only of this kind.
+            status: only of this status.
+            archive_id: only of this archive.
+            since: started at or after then, ISO 8601.
+            until: started before then.
+            limit: most of them.
+        """
+        query = {"kind": kind, "status": status, "archive_id": archive_id, "since": since, "until": until}
+        return Pages(self._client, "/v1/jobs", JobRecord, {name: str(value) for name, value in query.items()}, limit)
+
+    def get(self, job_id: str) -> JobRecord:
+        """A job. Raises ``JobNotFound``."""
+        return _parsed(self._client.send("GET", f"/v1/jobs/{_part(job_id)}"), JobRecord)
+
+    def handle(self, job_id: str) -> JobHandle:
+        """To wait for a job, or to see it go on."""
+        return JobHandle(self._client, Accepted(job_id=job_id))
+
+    def events(self, job_id: str, after: int = 0) -> Pages[JobEvent]:
+        """What has happened in a job until now, in order."""
+        return Pages(self._client, f"/v1/jobs/{_part(job_id)}/events", JobEvent, {"after": after or None}, None)
+
+    def items(self, job_id: str, *, status: str = "", limit: int | None = None) -> Pages[JobItem]:
+        """What became of each document or record of a job."""
+        return Pages(self._client, f"/v1/jobs/{_part(job_id)}/items", JobItem, {"status": status}, limit)
+
+    def cancel(self, job_id: str) -> JobRecord:
+        """Stop a job."""
+        return _parsed(self._client.send("POST", f"/v1/jobs/{_part(job_id)}/cancel", body={}), JobRecord)
+
+    def retry(self, job_id: str) -> JobHandle:
+        """Do again what failed of an ended job, and only that, as a new job."""
+        return self._client.handle(self._client.send("POST", f"/v1/jobs/{_part(job_id)}/retry", body={}))
+
+    def redrive(self, job_id: str) -> JobHandle:
+        """Let the execution of a failed job go on where it ended."""
+        return self._client.handle(self._client.send("POST", f"/v1/jobs/{_part(job_id)}/redrive", body={}))
+
+
+class Configuration(_Resource):
+    """The configuration of answering."""
+
+    def get(self) -> ConfigurationRecord:
+        """The one in force."""
+        return _parsed(self._client.send("GET", "/v1/configuration"), ConfigurationRecord)
+
+    def check(self, configuration: Mapping[str, Any]) -> ConfigurationRecord:
+        """Whether one would work; nothing is changed. Raises ``InvalidConfiguration``."""
+        answer = self._client.send("POST", "/v1/configuration/check", body=dict(configuration))
+        return _parsed(answer, ConfigurationRecord)
+
+    def put(self, configuration: Mapping[str, Any], *, etag: str | None = None) -> ConfigurationRecord:
+        """Check one and put it in force, from the next request on. Raises ``InvalidConfiguration``."""
+        headers = self._client.matching("/v1/configuration", etag)
+        answer = self._client.send("PUT", "/v1/configuration", body=dict(configuration), headers=headers)
+        return _parsed(answer, ConfigurationRecord)
+
+
+class OmniLake:
+    """A deployment, through its REST API. Nothing is sent before the first call.
+
+    Args:
+        endpoint: address of the API; else ``OMNILAKE_ENDPOINT``, else the output ``ApiEndpoint`` of the stack.
+        stack: CloudFormation name of the stack; else ``OMNILAKE_STACK``, else ``omnilake``.
+        token: a JWT, where the deployment takes those; else ``OMNILAKE_TOKEN``, else AWS credentials sign.
+        region: of the API, where its address does not say it and the environment's is another.
+        retries: how often and how fast.
+        timeout_s: longest silence of the API.
+        transport: in place of the network, for tests.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        *,
+        stack: str | None = None,
+        token: str | None = None,
+        region: str | None = None,
+        retries: Retries | None = None,
+        timeout_s: float = _TIMEOUT_S,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._stack = stack
+        self._auth = authentication(token, region)
+        self._retries = retries or Retries()
+        self._timeout = httpx2.Timeout(timeout_s, connect=10)
+        self._transport = transport
+        self._http: httpx2.Client | None = None
+        self._lock = Lock()
+        self.archives = Archives(self)
+        self.entries = Entries(self)
+        self.collections = Collections(self)
+        self.sources = Sources(self)
+        self.source_types = SourceTypes(self)
+        self.requests = Requests(self)
+        self.answers = Answers(self)
+        self.jobs = Jobs(self)
+        self.configuration = Configuration(self)
+
+    def __enter__(self) -> OmniLake:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+
+    # --- asking -------------------------------------------------------------------------------------------------
+
+    def ask(
+        self, archives: str | Sequence[str], question: str, *, idempotency_key: str = "", **options: Any
+    ) -> JobHandle:
+        """Ask archives a question.
+
+        Args:
+            archives: one, or several.
+            question: in any language.
+            idempotency_key: the same request under the same key is one job; without one, each call is its own.
+            options: further fields of :class:`~omnilake.models.InformationRequest`, as JSON or as models:
+                ``filters=[{"field": "page", "operator": "ge", "value": 4}]``, ``max_cost=0.05`` …
+
+        Returns:
+            The job: ``await (await lake.ask(…)).answer()``.
+        Raises:
+            InvalidRequest, ArchiveNotFound: as their codes say.
+        """
+        body = _question(archives, question, options)
+        return self.handle(self.send("POST", "/v1/requests", body=body, key=idempotency_key))
+
+    def search(self, archives: str | Sequence[str], question: str, **options: Any) -> SearchResults:
+        """Ranked chunks, without an answer. Arguments as of :meth:`ask`; ``evidence_limit`` is the most of them."""
+        body = _question(archives, question, options)
+        answer = self.send("POST", "/v1/search", body=body, headers={"Prefer": "wait=25"})
+        if answer.status_code == 202:  # it takes longer than the API waits
+            job = self.handle(answer)
+            job.completed()
+            answer = self.send("GET", f"/v1/search/{_part(job.job_id)}")
+        return _parsed(answer, SearchResults)
+
+    def health(self) -> dict[str, Any]:
+        """Whether the API works, and its version."""
+        return _JSON.validate_json((self.send("GET", "/v1/health")).content)
+
+    def openapi(self) -> dict[str, Any]:
+        """The API's own description, OpenAPI 3.1."""
+        return _JSON.validate_json((self.send("GET", "/v1/openapi.json")).content)
+
+    # --- the surface of OmniLake --------------------------------------------------------------------------------
+
+    def request(self, definition: definitions.RequestBody) -> Response:
+        """Send any request of :mod:`omnilake.client.request_definitions`."""
+        if not definition.path:
+            raise ValueError("The request has no path.")
+        answer = self.send("POST", definition.path, body=definition.to_dict())
+        told = _JSON.validate_json(answer.content) if answer.content else {}
+        return Response(told, answer.status_code, dict(answer.headers))
+
+    def create_archive(self, request: definitions.CreateArchive) -> Response:
+        """Create an archive."""
+        return self.request(request)
+
+    def describe_archive(self, request: definitions.DescribeArchive) -> Response:
+        """Describe an archive."""
+        return self.request(request)
+
+    def update_archive(self, request: definitions.UpdateArchive) -> Response:
+        """Change an archive."""
+        return self.request(request)
+
+    def list_archives(self, request: definitions.ListArchives | None = None) -> Response:
+        """List archives."""
+        return self.request(request or definitions.ListArchives())
+
+    def delete_archive(self, request: definitions.DeleteArchive) -> Response:
+        """Remove an archive."""
+        return self.request(request)
+
+    def add_entry(self, request: definitions.AddEntry) -> Response:
+        """Add a text as an entry; ``entry_id`` and ``job_id`` are in the response."""
+        return self.request(request)
+
+    def describe_entry(self, request: definitions.DescribeEntry) -> Response:
+        """Describe an entry."""
+        return self.request(request)
+
+    def get_entry(self, request: definitions.GetEntry) -> Response:
+        """The text of an entry."""
+        return self.request(request)
+
+    def update_entry(self, request: definitions.UpdateEntry) -> Response:
+        """Add a new version of an entry."""
+        return self.request(request)
+
+    def delete_entry(self, request: definitions.DeleteEntry) -> Response:
+        """Remove an entry."""
+        return self.request(request)
+
+    def index_entry(self, request: definitions.IndexEntry) -> Response:
+        """Index an entry."""
+        return self.request(request)
+
+    def create_source_type(self, request: definitions.CreateSourceType) -> Response:
+        """Declare a type of sources."""
+        return self.request(request)
+
+    def describe_source_type(self, request: definitions.DescribeSourceType) -> Response:
+        """Describe a type of sources."""
+        return self.request(request)
+
+    def add_source(self, request: definitions.AddSource) -> Response:
+        """Add a source."""
+        return self.request(request)
+
+    def describe_source(self, request: definitions.DescribeSource) -> Response:
+        """Describe a source."""
+        return self.request(request)
+
+    def delete_source(self, request: definitions.DeleteSource) -> Response:
+        """Forget a source."""
+        return self.request(request)
+
+    def request_information(self, request: definitions.InformationRequest) -> Response:
+        """Ask; ``job_id`` is in the response."""
+        return self.request(request)
+
+    def describe_request(self, request: definitions.DescribeRequest | definitions.DescribeLakeRequest) -> Response:
+        """Describe a request."""
+        return self.request(request)
+
+    def describe_job(self, request: definitions.DescribeJob) -> Response:
+        """Describe a job."""
+        return self.request(request)
+
+    def score_response(self, request: definitions.ScoreResponse) -> Response:
+        """Say how good an answer was."""
+        return self.request(request)
+
+    # --- the wire -----------------------------------------------------------------------------------------------
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        key: str = "",
+    ) -> httpx2.Response:
+        """One call of the API, repeated as :mod:`omnilake.client.retrying` says; its answer is below 400.
+
+        Args:
+            method: of HTTP.
+            path: from its root, with ids percent-encoded.
+            query: what is None or empty is left out.
+            body: as JSON.
+            headers: further ones.
+            key: ``Idempotency-Key``; every POST that changes something gets a random one.
+
+        Raises:
+            OmniLakeError: the API refuses, as the class of its code.
+            EndpointUnreachable: there is no answer.
+            EndpointUnknown: the API's address, or credentials, are not known.
+        """
+        http = self._connected()
+        told = {**(headers or {})}
+        if body is not None:
+            told["Content-Type"] = "application/json"
+        if method == "POST" and path not in _NO_KEY:
+            told["Idempotency-Key"] = key or str(uuid4())
+        asked = {name: str(value) for name, value in (query or {}).items() if value not in (None, "")}
+        content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        known = {name.lower(): value for name, value in told.items()}
+        attempt = 0
+        while True:
+            try:
+                answer = http.request(method, path, params=asked or None, content=content, headers=told)
+            except httpx2.TransportError as error:
+                unsent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
+                pause = self._retries.pause(attempt) if unsent or repeatable(method, None, known) else None
+                if pause is None:
+                    raise EndpointUnreachable(
+                        f"{http.base_url.host} gave no answer: {type(error).__name__}."
+                    ) from error
+            else:
+                if answer.status_code < 400:
+                    return answer
+                pause = None
+                if repeatable(method, answer.status_code, known) or _in_progress(answer):
+                    pause = self._retries.pause(attempt, answer.headers)
+                if pause is None:
+                    raise error_of(answer.status_code, answer.headers, answer.content)
+            pause_for(pause)
+            attempt += 1
+
+    def matching(self, path: str, etag: str | None) -> dict[str, str]:
+        """``If-Match`` of a change: the given tag, or that of the resource as it is now."""
+        if etag is None:
+            etag = str((self.send("GET", path)).headers.get("etag", ""))
+        return {"If-Match": etag} if etag else {}
+
+    def handle(self, answer: httpx2.Response) -> JobHandle:
+        """The job that an answer names."""
+        return JobHandle(self, _parsed(answer, Accepted))
+
+    def started(self, answer: httpx2.Response) -> JobHandle | None:
+        """The job that an answer names, where it names one."""
+        return self.handle(answer) if answer.status_code == 202 else None
+
+    def post_file(
+        self, target: UploadTarget, content: Path | bytes, media_type: str, on_sent: Callable[[int], object] | None
+    ) -> None:
+        """Send a file by presigned POST."""
+        http = self._connected()
+        with opened(content) as file:
+            attempt = 0
+            while True:
+                counted = Counted(file, on_sent)
+                answer = None
+                try:
+                    answer = http.post(
+                        target.url,
+                        data=target.fields,
+                        files={"file": ("file", cast("IO[bytes]", counted), media_type)},
+                        auth=_NONE,
+                    )
+                except httpx2.TransportError as error:
+                    counted.rewind()
+                    pause = self._retries.pause(attempt)
+                    if pause is None:
+                        raise EndpointUnreachable(f"S3 gave no answer: {type(error).__name__}.") from error
+                else:
+                    if answer.status_code < 400:
+                        return
+                    counted.rewind()
+                    retry = answer.status_code in {500, 503}
+                    pause = self._retries.pause(attempt, answer.headers) if retry else None
+                    if pause is None:
+                        raise checked(answer)
+                pause_for(pause)
+                attempt += 1
+
+    def put_parts(
+        self, target: UploadTarget, content: Path | bytes, on_sent: Callable[[int], object] | None
+    ) -> list[dict[str, Any]]:
+        """Send the parts of a large file; their numbers and tags, as ``complete`` wants them."""
+        http = self._connected()
+        tags: list[dict[str, Any]] = []
+        with opened(content) as file:
+            for part in target.parts:
+                data = call(file.read, target.part_bytes)
+                answer = self._put_part(http, Part(part.number, part.url, data))
+                tags.append({"number": part.number, "etag": answer.headers["etag"]})
+                if on_sent is not None:
+                    on_sent(len(data))
+        return tags
+
+    def _put_part(self, http: httpx2.Client, part: Part) -> httpx2.Response:
+        attempt = 0
+        while True:
+            try:
+                answer = http.put(part.url, content=part.data, auth=_NONE)
+            except httpx2.TransportError as error:
+                pause = self._retries.pause(attempt)
+                if pause is None:
+                    raise EndpointUnreachable(f"S3 gave no answer: {type(error).__name__}.") from error
+            else:
+                if answer.status_code < 400:
+                    return answer
+                pause = self._retries.pause(attempt, answer.headers) if answer.status_code in {500, 503} else None
+                if pause is None:
+                    raise checked(answer)
+            pause_for(pause)
+            attempt += 1
+
+    def _connected(self) -> httpx2.Client:
+        with self._lock:
+            if self._http is None:
+                self._http = httpx2.Client(
+                    base_url=call(find_endpoint, self._endpoint, self._stack),
+                    auth=self._auth,
+                    timeout=self._timeout,
+                    transport=self._transport,
+                    headers={"User-Agent": f"omnilake-python/{__version__}", "Accept": "application/json"},
+                )
+            return self._http
+
+
+def _in_progress(answer: httpx2.Response) -> bool:
+    """Whether an earlier attempt of the same call is still worked on."""
+    return answer.status_code == 409 and "retry-after" in answer.headers
+
+
+def _parsed(answer: httpx2.Response, model: type[T]) -> T:
+    return TypeAdapter(model).validate_json(answer.content, extra="ignore")
+
+
+def _question(archives: str | Sequence[str], question: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    asked = [archives] if isinstance(archives, str) else [*archives]
+    return {"archives": asked, "question": question, **_JSON.dump_python(dict(options), mode="json")}
+
+
+def _archive(archive_id: str) -> str:
+    return f"/v1/archives/{_part(archive_id)}"
+
+
+def _entry(archive_id: str, entry_id: str) -> str:
+    return f"{_archive(archive_id)}/entries/{_part(entry_id)}"
+
+
+def _part(told: str) -> str:
+    """A value as one part of a path."""
+    return quote(told, safe="")
