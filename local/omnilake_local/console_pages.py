@@ -11,14 +11,14 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
-from omnilake_local.diagram import Definition, edges, flatten, layout, nested
+from omnilake_local.diagram import Definition, flatten
+from omnilake_local.drawing import BOX_HEIGHT, Box, Way, draw
 from omnilake_local.execution_history import Event, Story, Visit, details
 
 _EXECUTION_ARN = re.compile(r"arn:aws:states:[\w-]*:\d*:execution:[\w.+@-]+:[\w.+@-]+")
 _VISITS_SHOWN = 20
 _EVENTS_SHOWN = 2_000
 _TEXT_SHOWN = 20_000
-_BOX_WIDTH, _BOX_HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 190, 44, 30, 40, 24
 
 _STYLE = """
 :root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--dim:#57606a;--line:#d0d7de;--panel:#f6f8fa;--link:#0550ae;
@@ -117,89 +117,42 @@ def execution_path(arn: str) -> str:
 
 def graph(definition: Definition, story: Story, status: str, numbers: dict[str, int]) -> str:
     """The state machine as SVG, each state a link to its section."""
-    width, height, content = _level(definition, story, status, numbers)
+    drawing = draw(definition)
+    content = "".join(_way(way) for way in drawing.ways) + "".join(
+        _box(box, story, status, numbers[box.name]) for box in drawing.boxes
+    )
     return (
         f'<div class="graph"><svg xmlns="http://www.w3.org/2000/svg" role="group" aria-label="States and their order" '
-        f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}">'
+        f'width="{drawing.width:.0f}" height="{drawing.height:.0f}" '
+        f'viewBox="0 0 {drawing.width:.0f} {drawing.height:.0f}">'
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="var(--dim)"/></marker></defs>'
         f"{content}</svg></div>"
     )
 
 
-def _level(definition: Definition, story: Story, status: str, numbers: dict[str, int]) -> tuple[float, float, str]:
-    """Width, height and content of one level's drawing; the inside of Map and Parallel states is drawn within them."""
-    places = layout(definition)
-    inside: dict[str, list[tuple[float, float, str]]] = {
-        name: [_level(inner, story, status, numbers) for inner in nested(state)]
-        for name, state in definition["States"].items()
-    }
-    sizes = {
-        name: (
-            max(_BOX_WIDTH, sum(each[0] for each in drawn)),
-            _BOX_HEIGHT + max((each[1] for each in drawn), default=0),
-        )
-        for name, drawn in inside.items()
-    }
-    column_width = max(size[0] for size in sizes.values()) + _GAP_X
-    leftmost = min(place.column for place in places.values())
-    rightmost = max(place.column for place in places.values())
-    width = (rightmost - leftmost + 1) * column_width - _GAP_X + 2 * _MARGIN
-    tops, top = {}, float(_MARGIN)
-    for row in range(max(place.row for place in places.values()) + 1):
-        tops[row] = top
-        top += max(sizes[name][1] for name, place in places.items() if place.row == row) + _GAP_Y
-    boxes = {}
-    for name, place in places.items():
-        box_width, box_height = sizes[name]
-        centre = _MARGIN + (place.column - leftmost) * column_width + (column_width - _GAP_X) / 2
-        boxes[name] = (centre - box_width / 2, tops[place.row], box_width, box_height)
-    parts = [_edge(boxes[edge.source], boxes[edge.target], edge.kind, edge.label) for edge in edges(definition)]
-    for name, box in boxes.items():
-        parts.append(_box(name, definition["States"][name], box, story, status, numbers[name]))
-        x = box[0]
-        for inner_width, _, content in inside[name]:
-            parts.append(f'<g transform="translate({x:.0f},{box[1] + _BOX_HEIGHT:.0f})">{content}</g>')
-            x += inner_width
-    return width, top - _GAP_Y + _MARGIN, "".join(parts)
-
-
-def _box(
-    name: str, state: Definition, box: tuple[float, float, float, float], story: Story, status: str, number: int
-) -> str:
-    x, y, width, height = box
+def _box(box: Box, story: Story, status: str, number: int) -> str:
+    name, x, y, width = box.name, box.x, box.y, box.width
     state_status = story.status(name, status)
-    about = f"{state['Type']} · {state_status}{_iterations(name, story)}"
+    about = f"{box.type} · {state_status}{_iterations(name, story)}"
     visits = len(story.of(name))
     if visits > 1:
         about += f" · {visits} times"
     shown = name if len(name) <= 26 else name[:25] + "…"
-    around = f'<rect class="around" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}" rx="8"/>'
+    around = f'<rect class="around" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{box.height:.0f}" rx="8"/>'
     return (
         f'<a href="#state-{number}" class="{_CLASSES[state_status]}" aria-label="{escape(f"{name}: {about}")}">'
-        f"<title>{escape(name)}</title>{around if height > _BOX_HEIGHT else ''}"
-        f'<rect class="box" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{_BOX_HEIGHT}" rx="8"/>'
+        f"<title>{escape(name)}</title>{around if box.height > BOX_HEIGHT else ''}"
+        f'<rect class="box" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{BOX_HEIGHT}" rx="8"/>'
         f'<text x="{x + width / 2:.0f}" y="{y + 19:.0f}" text-anchor="middle">{escape(shown)}</text>'
         f'<text class="small" x="{x + width / 2:.0f}" y="{y + 35:.0f}" text-anchor="middle">{escape(about)}</text></a>'
     )
 
 
-def _edge(
-    source: tuple[float, float, float, float], target: tuple[float, float, float, float], kind: str, label: str
-) -> str:
-    x1, y1 = source[0] + source[2] / 2, source[1] + source[3]
-    x2, y2 = target[0] + target[2] / 2, target[1]
-    if y2 > y1:
-        bend = min(40.0, (y2 - y1) / 2)
-        path = f"M{x1:.0f} {y1:.0f}C{x1:.0f} {y1 + bend:.0f} {x2:.0f} {y2 - bend:.0f} {x2:.0f} {y2:.0f}"
-    else:  # back to an earlier state: around the right-hand side
-        x1, y1 = source[0] + source[2], source[1] + _BOX_HEIGHT / 2
-        x2, y2 = target[0] + target[2], target[1] + _BOX_HEIGHT / 2
-        out = max(x1, x2) + 18
-        path = f"M{x1:.0f} {y1:.0f}C{out:.0f} {y1:.0f} {out:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"
-    extra = " catch" if kind == "catch" else ""
-    title = f"<title>{escape(label or kind)}</title>"
-    return f'<path class="edge{extra}" d="{path}" marker-end="url(#arrow)">{title}</path>'
+def _way(way: Way) -> str:
+    extra = " catch" if way.kind == "catch" else ""
+    title = f"<title>{escape(way.label)}</title>"
+    return f'<path class="edge{extra}" d="{way.path}" marker-end="url(#arrow)">{title}</path>'
 
 
 def _state_section(number: int, name: str, state: Definition, story: Story, status: str) -> str:
