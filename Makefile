@@ -1,5 +1,5 @@
 # make demo        the main job, for real, on this machine (needs Python >= 3.11 and a package index; nothing else)
-# make test        everything that needs no Docker
+# make test        everything that needs no Docker and no browser; make test-console: the page in a headless Chromium
 # make lint        Python, template, state machines
 # make sam-local   every sample event through the real `sam local invoke` (needs Docker, or root to start one)
 # make bench-overhead | bench-ingest | bench-kill | bench-answers    measurements; figures go to benchmarks/results/
@@ -41,7 +41,13 @@ demo: setup                                     ## the main job, end to end
 	@$(BIN)/omnilake demo
 
 test: setup-dev
-	@$(BIN)/pytest -n 2
+	@$(BIN)/pytest -n 2 --ignore tests/console
+
+browser: setup-dev                              ## a Chromium, where there is none
+	@scripts/browser.sh
+
+test-console: browser                           ## the console page in a browser, on the embedded cloud too
+	@$(BIN)/pytest tests/console
 
 lint: setup-dev .omnilake/venvs/lint/stamp
 	@$(BIN)/python scripts/lint
@@ -52,8 +58,9 @@ sam-local: setup-dev
 build: setup
 	@$(BIN)/python scripts/build.py --arch $(ARCH) --runtime $(RUNTIME)
 
-docs: setup                                     ## diagrams of the state machines into docs/architecture.md
+docs: setup                                     ## diagrams of the state machines into docs/architecture.md and the console
 	@$(BIN)/python scripts/diagrams.py
+	@$(BIN)/python scripts/console_workflows.py
 
 client: setup-dev                               ## the synchronous client, out of the asynchronous one
 	@$(BIN)/python scripts/synchronous_client.py
@@ -73,4 +80,4 @@ bench-answers: setup-dev                        ## DATA=folder of labelled sets,
 clean:                                          ## caches and builds; not the embedded cloud's data
 	@rm -rf .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 
-.PHONY: help setup setup-dev demo test lint sam-local build docs client bench-kill bench-overhead bench-ingest bench-answers clean
+.PHONY: help setup setup-dev demo test browser test-console lint sam-local build docs client bench-kill bench-overhead bench-ingest bench-answers clean

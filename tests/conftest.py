@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from embedded_cloud import Cloud, Running
 
 
-_TOGETHER = ({"integration", "machines"}, {"conformance"}, {"packaging"})
+_TOGETHER = ({"integration", "machines", "console"}, {"conformance"}, {"packaging"})
 """Folders whose tests share a cloud or a build, and so a process when ``pytest -n`` makes several."""
 
 

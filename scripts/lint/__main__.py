@@ -2,7 +2,7 @@
 
 Python (ruff, mypy strict), the SAM template (sam validate --lint), the expanded template (cfn-lint with the serverless
 rules, checkov), the state machines after substitution (asl-validator, and the parser that executes them locally), the
-diagrams in the documentation.
+console's scripts (their types by TypeScript, their format by Prettier), the diagrams in documentation and console.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / ".omnilake"
 LINT = HOME / "venvs" / "lint" / "bin"
 ASL_VALIDATOR = "asl-validator@4.0.0"
+TYPESCRIPT = "typescript@7.0.2"
+PRETTIER = "prettier@3.10.1"
+CONSOLE = "layers/core/omnilake/api/console"
 TYPED = ("layers/core/omnilake", "local/omnilake_local", "scripts", "benchmarks")
+TYPES_OF_SCRIPTS = (
+    *("--noEmit", "--allowJs", "--checkJs", "--strict", "false", "--noUnusedLocals", "--noUnusedParameters"),
+    *("--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler", "--lib", "es2022,dom,dom.iterable"),
+)
 HANDLERS = (
     "ingest_document",
     "answer_request",
@@ -52,7 +59,10 @@ def main() -> int:
             ),
             ("checkov", [f"{LINT}/checkov", "--config-file", "scripts/lint/checkov.yaml", "--file", str(expanded)]),
             ("asl-validator", _asl_validator([str(path) for path in machines])),
+            ("console's types", [*_npm(TYPESCRIPT, "tsc"), *TYPES_OF_SCRIPTS, f"{CONSOLE}/main.js"]),
+            ("console's format", [*_npm(PRETTIER, "prettier"), "--print-width", "120", "--check", *_console()]),
             ("diagrams", [".venv/bin/python", "scripts/diagrams.py", "--check"]),
+            ("console's graphs", [".venv/bin/python", "scripts/console_workflows.py", "--check"]),
         ]
         failed = [name for name, command in checks if not _run(name, command)]
         failed += [path.name for path in machines if not _parses(path)]
@@ -106,14 +116,24 @@ def _substitute(name: str) -> str:
 
 
 def _asl_validator(paths: list[str]) -> list[str]:
-    """asl-validator is a Node program; it is installed once below .omnilake/."""
+    return [*_npm(ASL_VALIDATOR, "asl-validator"), *(part for path in paths for part in ("--json-path", path))]
+
+
+def _npm(package: str, program: str) -> list[str]:
+    """The command of a program for Node; its package is installed once below .omnilake/."""
     if shutil.which("npm") is None:
-        sys.exit("make lint needs Node.js 18 or newer with npm (for asl-validator).")
-    prefix = HOME / "npm" / ASL_VALIDATOR
-    program = prefix / "node_modules" / ".bin" / "asl-validator"
-    if not program.exists():
-        subprocess.run(["npm", "install", "--silent", "--prefix", str(prefix), ASL_VALIDATOR], check=True)
-    return [str(program), *(part for path in paths for part in ("--json-path", path))]
+        sys.exit(f"make lint needs Node.js 20 or newer with npm (for {package}).")
+    prefix = HOME / "npm" / package
+    found = prefix / "node_modules" / ".bin" / program
+    if not found.exists():
+        subprocess.run(["npm", "install", "--silent", "--prefix", str(prefix), package], check=True)
+    return [str(found)]
+
+
+def _console() -> list[str]:
+    """The console's own files; its graphs are drawn, not written."""
+    found = sorted(path for path in (ROOT / CONSOLE).iterdir() if path.suffix in {".js", ".css", ".html"})
+    return [str(path.relative_to(ROOT)) for path in found]
 
 
 def _parses(machine: Path) -> bool:

@@ -16,6 +16,7 @@ from omnilake.cli.archive import archive
 from omnilake.cli.ask import ask
 from omnilake.cli.collection import collection
 from omnilake.cli.configuration import configuration
+from omnilake.cli.console import console
 from omnilake.cli.demo import demo
 from omnilake.cli.entries import entries
 from omnilake.cli.jobs import jobs
@@ -41,7 +42,21 @@ def cli(context: click.Context, stack: str, embedded: bool | None) -> None:
         os.environ.update(connect().env)
 
 
-for command in (archive, source, upload, collection, entries, ask, replay, diff, configuration, jobs, demo, local):
+for command in (
+    archive,
+    source,
+    upload,
+    collection,
+    entries,
+    ask,
+    replay,
+    diff,
+    configuration,
+    jobs,
+    console,
+    demo,
+    local,
+):
     cli.add_command(command)
 
 
