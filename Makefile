@@ -58,9 +58,10 @@ sam-local: setup-dev
 build: setup
 	@$(BIN)/python scripts/build.py --arch $(ARCH) --runtime $(RUNTIME)
 
-docs: setup                                     ## diagrams of the state machines into docs/architecture.md and the console
+docs: setup                                     ## diagrams into docs/architecture.md and the console, description of the API
 	@$(BIN)/python scripts/diagrams.py
 	@$(BIN)/python scripts/console_workflows.py
+	@$(BIN)/python scripts/openapi.py
 
 client: setup-dev                               ## the synchronous client, out of the asynchronous one
 	@$(BIN)/python scripts/synchronous_client.py

@@ -591,6 +591,7 @@ def seed(stack_name: str) -> None:
     deployment, since = stack.deployment, now()
     for archive_id, description in ARCHIVES.items():
         deployment.create_archive(archive_id, description)
+    deployment.create_archive("sample-deleted", "Holds nothing; a sample event deletes it.")
     zone, answers = Landing(deployment), Answers(stack)
     handbooks = {path.name: path.read_bytes() for path in sorted(DOCUMENTS.iterdir())}
     _concurrently(

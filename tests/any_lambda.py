@@ -12,4 +12,5 @@ def any_context() -> Any:
         memory_limit_in_mb=1024,
         aws_request_id="any-request",
         invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:AnyFunction",
+        get_remaining_time_in_millis=lambda: 20_000,
     )

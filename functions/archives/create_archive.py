@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from omnilake.archives import create_archive
 from omnilake.handler import state_handler
-from omnilake.models import Archive
+from omnilake.models import Archive, ArchiveAccess
 
 
 class CreateArchiveEvent(BaseModel):
@@ -23,8 +23,10 @@ class CreateArchiveEvent(BaseModel):
     tag_hints: list[str] = []
     insights_schema: dict[str, Any] | None = None
     embedding_model: str = ""
+    owner: str = ""
+    access: ArchiveAccess | None = None
 
 
 @state_handler(CreateArchiveEvent, state="Create Archive")
 def handler(event: CreateArchiveEvent) -> Archive:
-    return create_archive(**event.model_dump())
+    return create_archive(**event.model_dump(exclude={"access"}), access=event.access)

@@ -2,7 +2,8 @@
 
 Python (ruff, mypy strict), the SAM template (sam validate --lint), the expanded template (cfn-lint with the serverless
 rules, checkov), the state machines after substitution (asl-validator, and the parser that executes them locally), the
-console's scripts (their types by TypeScript, their format by Prettier), the diagrams in documentation and console.
+console's scripts (their types by TypeScript, their format by Prettier), the diagrams in documentation and console, the
+description of the API.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ TYPES_OF_SCRIPTS = (
     *("--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler", "--lib", "es2022,dom,dom.iterable"),
 )
 HANDLERS = (
+    "api",
     "ingest_document",
     "answer_request",
     "compact_evidence",
@@ -61,6 +63,7 @@ def main() -> int:
             ("asl-validator", _asl_validator([str(path) for path in machines])),
             ("console's types", [*_npm(TYPESCRIPT, "tsc"), *TYPES_OF_SCRIPTS, f"{CONSOLE}/main.js"]),
             ("console's format", [*_npm(PRETTIER, "prettier"), "--print-width", "120", "--check", *_console()]),
+            ("OpenAPI document", [".venv/bin/python", "scripts/openapi.py", "--check"]),
             ("diagrams", [".venv/bin/python", "scripts/diagrams.py", "--check"]),
             ("console's graphs", [".venv/bin/python", "scripts/console_workflows.py", "--check"]),
         ]

@@ -29,7 +29,7 @@ WILDCARD_RESOURCES = {
 }
 
 
-REMADE_TABLES = {"CompactionMemoTable", "EmbeddingCacheTable", "RateLimitsTable"}
+REMADE_TABLES = {"CompactionMemoTable", "EmbeddingCacheTable", "IdempotencyTable", "RateLimitsTable"}
 """What they hold is made again by itself."""
 
 
@@ -274,3 +274,43 @@ def test_should_name_only_parameters_that_exist_in_samconfig(environment: str) -
     overrides = config[environment]["deploy"]["parameters"].get("parameter_overrides", "")
     named = {pair.split("=")[0] for pair in overrides.split()}
     assert named <= stack_in_moto.template()["Parameters"].keys()
+
+
+# --- the API ----------------------------------------------------------------------------------------------------
+
+
+def test_should_have_an_authorizer_on_every_route(resources: Resources) -> None:
+    routes = dict(of_type(resources, "AWS::ApiGatewayV2::Route"))
+    assert {"$default", "ANY /v1/archives"} <= {each["RouteKey"] for each in routes.values()}
+    for name, route in routes.items():
+        assert route["AuthorizationType"] == {"Fn::If": ["ApiTakesTokens", "JWT", "AWS_IAM"]}, name
+        assert route["AuthorizerId"] == {"Fn::If": ["ApiTakesTokens", {"Ref": "ApiTokens"}, {"Ref": "AWS::NoValue"}]}
+    assert not list(of_type(resources, "AWS::ApiGatewayV2::ApiGatewayManagedOverrides"))
+    for _, api in of_type(resources, "AWS::ApiGatewayV2::Api"):
+        assert not {"RouteKey", "Target", "Body", "CorsConfiguration"} & set(api), "a quick-created route has none"
+
+
+def test_should_give_every_route_a_function_that_its_api_alone_may_call(resources: Resources) -> None:
+    called = {
+        target_of(each["FunctionName"]): each
+        for _, each in of_type(resources, "AWS::Lambda::Permission")
+        if each["Principal"] == "apigateway.amazonaws.com"
+    }
+    integrations = dict(of_type(resources, "AWS::ApiGatewayV2::Integration"))
+    for name, route in of_type(resources, "AWS::ApiGatewayV2::Route"):
+        target = re.fullmatch(r"integrations/\$\{(\w+)\}", route["Target"]["Fn::Sub"])
+        assert target, name
+        permission = called[target_of(integrations[target[1]]["IntegrationUri"])]
+        assert permission["SourceArn"]["Fn::Sub"].endswith(":${Api}/*"), name
+    functions = {name for name, each in of_type(resources, "AWS::Lambda::Function") if name.endswith("ApiFunction")}
+    assert functions == set(called)
+    assert {resources[name]["Properties"]["Timeout"] for name in functions} == {29}, "API Gateway waits 30 s"
+
+
+def test_should_throttle_and_log_every_stage_without_content(resources: Resources) -> None:
+    for _, stage in of_type(resources, "AWS::ApiGatewayV2::Stage"):
+        limits = stage["DefaultRouteSettings"]
+        assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= set(limits)
+        assert target_of(stage["AccessLogSettings"]["DestinationArn"]) == "ApiLogs"
+        told = stage["AccessLogSettings"]["Format"]
+        assert not re.search(r"requestBody|querystring|queryString|integration\.body|rawPath|context\.path", told)

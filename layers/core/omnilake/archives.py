@@ -15,13 +15,36 @@ from pydantic import Field, ValidationError
 
 from omnilake import aws, embedding, layout
 from omnilake.clock import now
-from omnilake.errors import ArchiveExists, ArchiveNotFound, EmbeddingRejected, InvalidArchive, StageFailed
-from omnilake.insights.schema import check_schema
-from omnilake.models import Archive, ArchiveId, ChunkingConfig, EmbeddingSpace, Model, ProcessingRule, Store, Tag
+from omnilake.errors import (
+    ArchiveExists,
+    ArchiveInUse,
+    ArchiveNotFound,
+    EmbeddingRejected,
+    InvalidArchive,
+    RevisionMismatch,
+    StageFailed,
+)
+from omnilake.models import (
+    Archive,
+    ArchiveAccess,
+    ArchiveId,
+    ChunkingConfig,
+    DocumentStatus,
+    EmbeddingSpace,
+    Model,
+    ProcessingRule,
+    Store,
+    Tag,
+)
 from omnilake.settings import settings
 
 BY_ARCHIVE = "by_archive"
 """Index of the stores table: partition ``archive_id``, sort ``store_id``."""
+
+BY_LISTING = "by_listing"
+"""Index of the archives table: partition ``listing`` (one value), sort ``archive_id``."""
+
+_LISTING = "archive"
 
 HEADROOM_TOKENS = 16
 """What chunks must leave free of the embedding model's window, for the contextual header that is embedded with them."""
@@ -44,6 +67,20 @@ class ArchiveDefinition(Model):
     """Its space, ``provider/model`` or ``provider/model@dimensions``; the deployment's default when empty."""
 
 
+class ArchiveChanges(Model):
+    """What of an archive can be changed; what is not given stays. Its id and its embedding space never change.
+
+    Another way of cutting holds for what is ingested from then on; what is there follows with a reindex.
+    """
+
+    description: str | None = Field(default=None, max_length=1_000)
+    chunking: ChunkingConfig | None = None
+    rules: list[ProcessingRule] | None = Field(default=None, max_length=100)
+    retain_latest_originals_only: bool | None = None
+    tag_hints: list[Tag] | None = Field(default=None, max_length=200)
+    insights_schema: dict[str, Any] | None = None
+
+
 _COMPARED = {"description", "chunking", "rules", "retain_latest_originals_only", "tag_hints", "insights_schema"}
 
 
@@ -51,6 +88,9 @@ def create_archive(
     archive_id: str,
     description: str = "",
     chunking: ChunkingConfig | dict[str, Any] | None = None,
+    *,
+    owner: str = "",
+    access: ArchiveAccess | None = None,
     **definition: Any,
 ) -> Archive:
     """Create an archive with one empty store; needs the vector layer.
@@ -61,18 +101,20 @@ def create_archive(
         archive_id: lower-case letters, digits, ``-`` and ``_``; 3 to 63 of them.
         description: for people.
         chunking: how its text is cut. Sizes that are not given are lowered to what the embedding model reads.
+        owner: principal that administers it; empty: operators only.
+        access: who besides may what.
         definition: the further fields of :class:`ArchiveDefinition`.
 
     Raises:
         InvalidArchive: a field does not fit, or sizes do not fit one another or the embedding model.
-        ArchiveExists: there is one of that id with another definition.
+        ArchiveExists: there is one of that id with another definition or owner.
     """
     wanted = _defined({"archive_id": archive_id, "description": description, "chunking": chunking or {}} | definition)
     existing = _find(wanted.archive_id)
     space = _space(wanted.embedding_model, existing)
     wanted = _fitted(wanted, embedding.max_passage_tokens(space))
     if existing is not None:
-        return _same(existing, wanted, space)
+        return _same(existing, wanted, space, owner)
 
     from omnilake.stores.table import create_store, drop_store
 
@@ -86,6 +128,8 @@ def create_archive(
         space=space,
         store_id=store.store_id,
         created_at=created,
+        owner=owner,
+        access=access or ArchiveAccess(),
         **{name: getattr(wanted, name) for name in _COMPARED},
     )
     create_store(store)
@@ -94,7 +138,64 @@ def create_archive(
         return archive
     aws.table("stores_table").delete({"store_id": store.store_id})
     drop_store(store)
-    return _same(get_archive(archive_id), wanted, space)
+    return _same(get_archive(archive_id), wanted, space, owner)
+
+
+def change_archive(before: Archive, changes: ArchiveChanges) -> Archive:
+    """Change the definition of an archive.
+
+    Args:
+        before: as it was read.
+        changes: what is to be otherwise.
+
+    Raises:
+        InvalidArchive: the sizes do not fit one another or the embedding model, or the schema is none.
+        RevisionMismatch: it was changed since it was read.
+    """
+    told = {name: getattr(changes, name) for name in changes.model_fields_set}
+    nullable = {"insights_schema"}
+    told = {name: value for name, value in told.items() if value is not None or name in nullable}
+    wanted = _defined(
+        {"archive_id": before.archive_id}
+        | {name: getattr(before, name) for name in _COMPARED}
+        | {name: value.model_dump(exclude_unset=True) if name == "chunking" else value for name, value in told.items()}
+    )
+    wanted = _fitted(wanted, embedding.max_passage_tokens(before.space))
+    return _replace(before, {name: getattr(wanted, name) for name in _COMPARED})
+
+
+def change_access(before: Archive, access: ArchiveAccess) -> Archive:
+    """Say anew who may do what with an archive. Raises as :func:`change_archive`."""
+    return _replace(before, {"access": access})
+
+
+def _replace(before: Archive, told: dict[str, Any]) -> Archive:
+    after = before.model_copy(update={**told, "revision": before.revision + 1})
+    written = aws.table("archives_table").put(
+        _item(after),
+        # archives of before there were revisions have none
+        condition="revision = :revision OR (attribute_exists(archive_id) AND attribute_not_exists(revision))",
+        values={":revision": before.revision},
+    )
+    if not written:
+        raise RevisionMismatch("The archive was changed at the same time.")
+    return after
+
+
+def list_archives(after: str = "", limit: int = 100) -> list[Archive]:
+    """Archives by id.
+
+    Args:
+        after: ids beyond this one.
+        limit: most of them, at most 1,000.
+    """
+    page, _ = aws.table("archives_table").page(
+        limit,
+        IndexName=BY_LISTING,
+        KeyConditionExpression="listing = :listing AND archive_id > :after" if after else "listing = :listing",
+        ExpressionAttributeValues={":listing": _LISTING} | ({":after": after} if after else {}),
+    )
+    return [_archive(item) for item in page]
 
 
 def get_archive(archive_id: str) -> Archive:
@@ -122,6 +223,57 @@ def get_store(archive: Archive) -> Store:
     return Store.model_validate({name: item[name] for name in Store.model_fields if name in item})
 
 
+def delete_archive(archive_id: str, revision: int) -> None:
+    """Delete an archive that holds nothing, with its store; needs the vector layer.
+
+    The record goes first, so that nothing is added to it any more; then the store's table and its record.
+
+    Raises:
+        ArchiveNotFound: there is none of that id.
+        ArchiveInUse: it has entries, sources or open jobs.
+        RevisionMismatch: it was changed since it was read.
+    """
+    from omnilake.stores.table import drop_store
+
+    archive = get_archive(archive_id)
+    holders = _holders(archive_id)
+    if holders:
+        raise ArchiveInUse(f"The archive has {', '.join(holders)}.")
+    stores = aws.table("stores_table").query(
+        IndexName=BY_ARCHIVE,
+        KeyConditionExpression="archive_id = :archive_id",
+        ExpressionAttributeValues={":archive_id": archive_id},
+    )
+    found = [Store.model_validate({name: item[name] for name in Store.model_fields if name in item}) for item in stores]
+    gone = aws.table("archives_table").delete(
+        {"archive_id": archive_id},
+        condition="revision = :revision OR attribute_not_exists(revision)",
+        values={":revision": revision},
+    )
+    if not gone:
+        raise RevisionMismatch(f"The archive {archive.archive_id} was changed since it was read.")
+    for store in found:
+        drop_store(store)
+        aws.table("stores_table").delete({"store_id": store.store_id})
+
+
+def _holders(archive_id: str) -> list[str]:
+    """What an archive still has: entries, sources."""
+    from omnilake import entries, sources
+
+    entries_found = any(
+        aws.table("entries_table").page(
+            1,
+            IndexName=entries.BY_ARCHIVE_STATUS,
+            KeyConditionExpression="archive_status = :archive_status",
+            ExpressionAttributeValues={":archive_status": f"{archive_id}#{status.value}"},
+        )[0]
+        for status in (DocumentStatus.PENDING, DocumentStatus.PROCESSING, DocumentStatus.COMPLETED)
+    )
+    sources_found = next(aws.table("sources_table").query(**sources.listing_query(archive_id)), None) is not None
+    return [name for name, found in (("entries", entries_found), ("sources", sources_found)) if found]
+
+
 def _defined(told: dict[str, Any]) -> ArchiveDefinition:
     try:
         wanted = ArchiveDefinition.model_validate(told)
@@ -131,6 +283,8 @@ def _defined(told: dict[str, Any]) -> ArchiveDefinition:
     if size > MAX_DEFINITION_BYTES:
         raise InvalidArchive(f"The definition has {size:,} bytes as JSON; {MAX_DEFINITION_BYTES:,} are possible.")
     if wanted.insights_schema is not None:
+        from omnilake.insights.schema import check_schema
+
         check_schema(wanted.insights_schema)
     return wanted
 
@@ -202,19 +356,22 @@ def _find(archive_id: str) -> Archive | None:
 
 def _item(archive: Archive) -> dict[str, Any]:
     """As it is stored. The JSON Schema is text there: its numbers and its depth are not limited to DynamoDB's."""
-    item = archive.model_dump(mode="json")
+    item = archive.model_dump(mode="json") | {"listing": _LISTING}
     return item | {"insights_schema": None if archive.insights_schema is None else json.dumps(archive.insights_schema)}
 
 
 def _archive(item: dict[str, Any]) -> Archive:
     schema = item.get("insights_schema")
+    item = {name: value for name, value in item.items() if name in Archive.model_fields}
     return Archive.model_validate(item | {"insights_schema": json.loads(schema) if isinstance(schema, str) else schema})
 
 
-def _same(existing: Archive, wanted: ArchiveDefinition, space: EmbeddingSpace) -> Archive:
+def _same(existing: Archive, wanted: ArchiveDefinition, space: EmbeddingSpace, owner: str) -> Archive:
     differing = [name for name in sorted(_COMPARED) if getattr(existing, name) != getattr(wanted, name)]
     if existing.space != space:
         differing.append("space")
+    if existing.owner != owner:
+        differing.append("owner")
     if not differing:
         return existing
     raise ArchiveExists(f"Archive {existing.archive_id} exists with another {', '.join(differing)}.")

@@ -238,6 +238,27 @@ class Table:
                 return
         raise TransientError(f"DynamoDB did not take {len(asked)} items.")
 
+    def page(
+        self, limit: int, start: dict[str, Any] | None = None, **request: Any
+    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """One page of a query.
+
+        Args:
+            limit: most items that are read (before a filter).
+            start: key that it goes on after, as a page before returned it.
+            request: as of :meth:`query`.
+
+        Returns:
+            The items, and the key to go on after; None at the end.
+        """
+        if "ExpressionAttributeValues" in request:
+            request["ExpressionAttributeValues"] = marshal(request["ExpressionAttributeValues"])
+        if start:
+            request["ExclusiveStartKey"] = marshal(start)
+        answer = client("dynamodb").query(TableName=self.name, Limit=limit, **request)
+        last = answer.get("LastEvaluatedKey")
+        return [unmarshal(item) for item in answer["Items"]], unmarshal(last) if last else None
+
     def query(self, **request: Any) -> Iterator[dict[str, Any]]:
         """All items of a query (``IndexName``, ``KeyConditionExpression``, plain ``ExpressionAttributeValues`` …)."""
         if "ExpressionAttributeValues" in request:

@@ -27,9 +27,15 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
     │   ├── ArchiveNotFound ├── RequestNotFound
     │   ├── AsOfUnavailable └── ReplayIncomplete
     ├── InvalidConfiguration  GenerationRejected
-    ├── ArchiveExists  InvalidArchive
-    ├── JobNotFound  EntryNotFound
-    └── EndpointUnknown  EndpointUnreachable    of the client
+    ├── ArchiveExists  InvalidArchive  ArchiveInUse
+    ├── JobNotFound  EntryNotFound  JobEnded
+    ├── EndpointUnknown  EndpointUnreachable    of the client
+    └── ApiError                   a call of the API that can't be served as it stands
+        ├── InvalidBody  InvalidFields  BodyTooLarge  UnsupportedMediaType
+        ├── NotAuthenticated  Forbidden  RouteNotFound  MethodNotAllowed
+        ├── RevisionRequired  RevisionMismatch
+        ├── IdempotencyKeyInvalid  IdempotencyMismatch  RequestInProgress
+        └── InvalidCursor  ExpiredCursor
 """
 
 from __future__ import annotations
@@ -384,6 +390,134 @@ class EndpointUnreachable(OmniLakeError):
 
     code = "ENDPOINT_UNREACHABLE"
     advice = "Check the address and the network; of the embedded cloud: omnilake local up."
+
+
+class JobEnded(OmniLakeError):
+    """The job has ended, or its end was not of the kind that this works on."""
+
+    code = "JOB_ENDED"
+    advice = "Look at the job's status; start a new job instead."
+
+
+class ArchiveInUse(OmniLakeError):
+    """An archive that still has entries, sources or open jobs can't be deleted."""
+
+    code = "ARCHIVE_IN_USE"
+    advice = "Remove its entries and sources first, and wait for its jobs."
+
+
+class ApiError(OmniLakeError):
+    """A call of the API that can't be served as it stands."""
+
+    code = "CALL_REJECTED"
+    advice = "Correct the call and send it again."
+
+
+class InvalidBody(ApiError):
+    """The body is no JSON."""
+
+    code = "BODY_INVALID"
+    advice = "Send one JSON document in UTF-8."
+
+
+class InvalidFields(ApiError):
+    """Fields of the body, the path or the query do not fit; the problem names them."""
+
+    code = "FIELDS_INVALID"
+    advice = "Correct the fields that are named; /v1/openapi.json describes them."
+
+
+class BodyTooLarge(ApiError):
+    """The body is larger than the API takes."""
+
+    code = "BODY_TOO_LARGE"
+    advice = "Upload large content: POST /v1/archives/{archive_id}/uploads."
+
+
+class UnsupportedMediaType(ApiError):
+    """The body is of another type than the route takes."""
+
+    code = "MEDIA_TYPE_UNSUPPORTED"
+    advice = "Send Content-Type: application/json."
+
+
+class NotAuthenticated(ApiError):
+    """The call tells nobody who makes it."""
+
+    code = "NOT_AUTHENTICATED"
+    advice = (
+        "Sign the call with AWS credentials (SigV4, service execute-api), or send a token of the configured issuer."
+    )
+
+
+class Forbidden(ApiError):
+    """The caller may see this but not do that with it."""
+
+    code = "FORBIDDEN"
+    advice = "Ask the archive's owner for access (PUT /v1/archives/{archive_id}/access)."
+
+
+class RouteNotFound(ApiError):
+    """The API has no such path."""
+
+    code = "ROUTE_NOT_FOUND"
+    advice = "Look it up in /v1/openapi.json."
+
+
+class MethodNotAllowed(ApiError):
+    """The path does not take the method."""
+
+    code = "METHOD_NOT_ALLOWED"
+    advice = "Use one of the methods that the header Allow lists."
+
+
+class RevisionRequired(ApiError):
+    """A change that must say which revision it is made from."""
+
+    code = "REVISION_REQUIRED"
+    advice = "Send If-Match with the ETag of the version that you read."
+
+
+class RevisionMismatch(ApiError):
+    """It was changed since the caller read it."""
+
+    code = "REVISION_MISMATCH"
+    advice = "Read it again, apply the change to that, and send its ETag."
+
+
+class IdempotencyKeyInvalid(ApiError):
+    """The header Idempotency-Key is empty, too long, or has characters that can't be printed."""
+
+    code = "IDEMPOTENCY_KEY_INVALID"
+    advice = "Use 1 to 255 printable ASCII characters, for instance a UUID."
+
+
+class IdempotencyMismatch(ApiError):
+    """The key was used for another call."""
+
+    code = "IDEMPOTENCY_MISMATCH"
+    advice = "Use a new Idempotency-Key for a new call; send the very same body to repeat one."
+
+
+class RequestInProgress(ApiError):
+    """The first call under this Idempotency-Key is still worked on."""
+
+    code = "REQUEST_IN_PROGRESS"
+    advice = "Send the same call again after the time in Retry-After."
+
+
+class InvalidCursor(ApiError):
+    """The cursor is none of this deployment's, or of another list, filter or caller."""
+
+    code = "CURSOR_INVALID"
+    advice = "Use next_cursor of the list as it stands, with the same filters; or begin without a cursor."
+
+
+class ExpiredCursor(InvalidCursor):
+    """The cursor is older than a day."""
+
+    code = "CURSOR_EXPIRED"
+    advice = "Begin again without a cursor."
 
 
 def by_name(name: str) -> type[OmniLakeError] | None:

@@ -90,6 +90,18 @@ class ProcessingRule(Model):
     chunking: ChunkingConfig | None = None  # in place of the archive's
 
 
+PrincipalPattern = Annotated[str, StringConstraints(pattern=r"^[^\s*]{1,400}\*?$|^\*$")]
+"""Who: the name of a principal or group exactly, or the beginning of one with a ``*`` at its end (``api.access``)."""
+
+
+class ArchiveAccess(Model):
+    """Who besides its owner may do what with an archive; administer includes write, write includes read."""
+
+    read: list[PrincipalPattern] = Field(default=[], max_length=200)
+    write: list[PrincipalPattern] = Field(default=[], max_length=200)
+    administer: list[PrincipalPattern] = Field(default=[], max_length=200)
+
+
 class Archive(Model):
     """A logical grouping of entries. Owns its chunking, embedding space and store."""
 
@@ -107,6 +119,11 @@ class Archive(Model):
     """JSON Schema of further fields that insights extract (``Insights.fields``)."""
     store_id: str
     created_at: str
+    owner: str = ""
+    """Principal that created it through the API; empty: made by its function directly, for operators only."""
+    access: ArchiveAccess = ArchiveAccess()
+    revision: int = 1
+    """Grows with each change of its definition or access."""
 
     @property
     def configuration_hash(self) -> str:
@@ -732,6 +749,8 @@ class JobKind(StrEnum):
     INGEST_COLLECTION = "ingest_collection"
     SYNC_SOURCE = "sync_source"
     ANSWER_REQUEST = "answer_request"
+    REMOVE_ENTRIES = "remove_entries"
+    REINDEX_ARCHIVE = "reindex_archive"
 
 
 class JobStatus(StrEnum):
@@ -739,6 +758,11 @@ class JobStatus(StrEnum):
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
+    CANCELLED = "CANCELLED"  # stopped by a person; what it had done stays
+
+
+ENDED = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
+"""Statuses that a job never leaves (a redrive opens a failed one again)."""
 
 
 class Job(Model):
@@ -748,6 +772,8 @@ class Job(Model):
     kind: JobKind
     status: JobStatus
     archive_id: str
+    archives: list[str] = []  # all that it reads or writes; empty: the one above
+    started_by: str = ""  # principal of the API; empty: an event, a schedule, or the function directly
     parent_job_id: str = ""  # the collection that an ingestion is a part of, or the sync of a collection
     source_id: str = ""  # of a sync
     state: str = ""  # the state it is in, or ended in
@@ -758,6 +784,7 @@ class Job(Model):
     updated_at: str
     ended_at: str = ""
     error: ErrorRecord | None = None
+    cost_usd: float | None = None  # of models, as far as it is known
     documents: list[
         dict[str, Any]
     ] = []  # of an ingestion: name, status, entry, error of each (capped by the batch size)

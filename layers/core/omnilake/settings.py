@@ -88,6 +88,27 @@ class Settings(BaseModel):
     rate_limits_table: str = ""
     compaction_memo_table: str = ""
     job_ttl_days: int = Field(default=90, gt=0)
+    idempotency_table: str = ""
+    api_secret: str = ""
+    """Secrets Manager secret whose value signs the API's cursors."""
+    operator_principals: str = ""
+    """Patterns of principals that may everything, with commas between them (``api.access``)."""
+    default_archive_access: str = "private"
+    """What an archive that the API creates allows other principals: "private" or "shared" (read and write)."""
+    tenant_claim: str = ""
+    """Claim of a JWT that names the caller's tenant; empty: none does."""
+    groups_claim: str = ""
+    """Claim of a JWT that lists the caller's groups; empty: none does."""
+    troubleshooting_url: str = "docs/troubleshooting.md"
+    """Address that the problems of the API refer to."""
+    create_archive_function_arn: str = ""
+    delete_archive_function_arn: str = ""
+    submit_request_function_arn: str = ""
+    configure_answering_function_arn: str = ""
+    put_source_function_arn: str = ""
+    delete_source_function_arn: str = ""
+    start_collection_function_arn: str = ""
+    redrive_collection_function_arn: str = ""
 
     def require(self, name: str) -> str:
         """Value of a setting that must be there.

@@ -180,7 +180,7 @@ def test_a_definition_that_does_not_fit_is_refused(description: str, chunking: A
         ({"tag_hints": ["t"] * 201}, "tag_hints"),
         ({"insights_schema": []}, "insights_schema"),
         ({"insights_schema": {"type": "object", "description": "x" * 200_000}}, "bytes as JSON"),
-        ({"owner": "council"}, "owner"),
+        ({"colour": "red"}, "colour"),
     ],
 )
 def test_every_field_of_a_definition_is_checked(definition: dict[str, Any], reason: str) -> None:

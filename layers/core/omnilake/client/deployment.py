@@ -19,8 +19,9 @@ from pydantic import TypeAdapter
 from omnilake import aws, entries, jobs, layout, sources
 from omnilake.answering.comparison import AnswerDiff, compare
 from omnilake.answering.configuring import Action, ConfigurationState
+from omnilake.calling import remote_error
 from omnilake.connectors.protocol import Problem
-from omnilake.errors import EntryNotFound, JobNotFound, OmniLakeError, SourceNotFound, StageFailed, by_name
+from omnilake.errors import EntryNotFound, JobNotFound, SourceNotFound, StageFailed
 from omnilake.ingest import landing, stages
 from omnilake.ingest.collections import FailedItem
 from omnilake.models import (
@@ -541,19 +542,10 @@ class Deployment:
         answer = aws.client("lambda").invoke(FunctionName=self.outputs[output], Payload=json.dumps(event).encode())
         payload: dict[str, Any] = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
-            raise _remote_error(payload)
+            raise remote_error(payload)
         return payload
 
 
 def _taken_elsewhere(document: dict[str, Any]) -> bool:
     """Whether another execution has this object version, whose outcome is then the document's."""
     return document["status"] == DocumentStatus.DUPLICATE and not document.get("duplicate_of")
-
-
-def _remote_error(payload: dict[str, Any]) -> OmniLakeError:
-    """The error that a function raised, as the class it was there."""
-    kind = by_name(str(payload.get("errorType", "")))
-    message = str(payload.get("errorMessage", "The function failed."))
-    if kind is None:
-        return StageFailed(message)
-    return kind(message.removeprefix(f"{kind.code}: ").removesuffix(kind.advice).strip())

@@ -24,6 +24,7 @@ def install_corrections(settings: ServerSettings) -> list[Background]:
         async_invocations,
         bounded_memory,
         event_rules,
+        http_apis,
         layer_archives,
         message_queues,
         metric_math_alarms,
@@ -39,6 +40,7 @@ def install_corrections(settings: ServerSettings) -> list[Background]:
     metric_math_alarms.install()
     async_invocations.install()
     event_rules.install()
+    http_apis.install(settings.endpoint_url)
     object_versions.install()
     policy_wildcards.install()
     schedule_groups.install()

@@ -1,0 +1,320 @@
+"""One function of the API: its routers behind what every call goes through.
+
+In this order: size, media type and JSON of the body; who calls; the idempotency key; path, query and body by their
+models; the route; ``If-None-Match``. Whatever fails becomes a problem document (``api.problems``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.api_gateway import BaseRouter, Router
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
+from pydantic import BaseModel
+
+from omnilake.api import problems
+from omnilake.api.access import Principal, principal_of
+from omnilake.errors import (
+    BodyTooLarge,
+    InvalidBody,
+    InvalidFields,
+    MethodNotAllowed,
+    OmniLakeError,
+    RouteNotFound,
+    StageFailed,
+    UnsupportedMediaType,
+)
+
+MAX_BODY_BYTES = 2 * 1024 * 1024
+"""Largest body of a call. Documents go straight to S3."""
+
+JSON = "application/json"
+
+_METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
+
+logger = Logger()
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+class _Resolver(APIGatewayHttpResolver):
+    """Powertools' resolver; its routes can be asked which methods a path takes."""
+
+    def methods_of(self, path: str) -> list[str]:
+        """Methods that some route takes at a path."""
+        return sorted({each.method for each in self._static_routes + self._dynamic_routes if each.rule.match(path)})
+
+
+def make_router() -> Router:
+    """An empty router: the routes of one concern."""
+    return Router()  # type: ignore[no-untyped-call]
+
+
+def make_app(*routers: Router) -> APIGatewayHttpResolver:
+    """A resolver of these routers, as a function serves them and as the OpenAPI document describes them."""
+    app = _Resolver(
+        enable_validation=True, response_validation_error_http_code=500, json_body_deserializer=parse_body, debug=False
+    )
+    for router in routers:
+        app.include_router(router)
+    app.use(middlewares=[_known_query, _conditional])
+
+    def no_route(_: NotFoundError) -> Response[Any]:
+        methods = app.methods_of(app.current_event.path)
+        if methods:
+            return _problem(MethodNotAllowed("The path does not take this method.", allow=", ".join(methods)))
+        return _problem(RouteNotFound("There is nothing at this path."))
+
+    def invalid(error: RequestValidationError) -> Response[Any]:
+        return _problem(
+            InvalidFields("Some fields do not fit."), problems.fields_of([dict(each) for each in error.errors()])
+        )
+
+    def unsupported(_: RequestUnsupportedContentType) -> Response[Any]:
+        return _problem(UnsupportedMediaType("The body is not of the type application/json."))
+
+    def refused(error: OmniLakeError) -> Response[Any]:
+        return _problem(error, error.details.get("fields", ()))
+
+    def failed(error: Exception) -> Response[Any]:
+        return _problem(_told(error))
+
+    handlers: dict[type[Exception], Callable[[Any], Response[Any]]] = {
+        NotFoundError: no_route,
+        RequestValidationError: invalid,
+        RequestUnsupportedContentType: unsupported,
+        OmniLakeError: refused,
+        Exception: failed,
+    }
+    for kind, respond in handlers.items():
+        app.exception_handler(kind)(respond)
+    return app
+
+
+def api_handler(*routers: Router) -> Handler:
+    """The Lambda handler of a function that serves these routers."""
+    app = make_app(*routers)
+
+    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        began = time.monotonic()
+        try:
+            response = _serve(app, event, context)
+        except Exception as error:  # noqa: BLE001 (the last place: the caller gets a problem, the log the reason)
+            told = error if isinstance(error, OmniLakeError) else _told(error)
+            response = _raw_problem(told, _request_id(event))
+        response["body"] = response.get("body") or ""  # of a 204 Powertools gives none
+        _log(event, response, time.monotonic() - began)
+        return response
+
+    return logger.inject_lambda_context(handle, log_event=False, clear_state=True)
+
+
+def _serve(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> dict[str, Any]:
+    _check_body(event)
+    who = principal_of(event["requestContext"])
+    headers = event.get("headers") or {}
+    key = headers.get("idempotency-key")
+    if key is None or _method(event) != "POST":
+        return app.resolve(event, context)
+    from omnilake.api import idempotency
+
+    return idempotency.once(
+        key,
+        who.name,
+        f"POST {event['rawPath']}?{event.get('rawQueryString', '')}",
+        event.get("body") or "",
+        context,
+        lambda: app.resolve(event, context),
+    )
+
+
+# --- what routes use --------------------------------------------------------------------------------------------
+
+
+def caller() -> Principal:
+    """Who makes the call that is being served."""
+    return principal_of(BaseRouter.current_event.raw_event["requestContext"])
+
+
+def header(name: str) -> str | None:
+    """A header of the call that is being served, by its lower-case name."""
+    value = (BaseRouter.current_event.raw_event.get("headers") or {}).get(name)
+    return None if value is None else str(value)
+
+
+def request_id() -> str:
+    """Id of the call that is being served."""
+    return _request_id(BaseRouter.current_event.raw_event)
+
+
+def etag_of(value: BaseModel) -> str:
+    """Strong entity tag of what a route answers: a hash of its JSON."""
+    return f'"{hashlib.sha256(value.model_dump_json().encode()).hexdigest()[:24]}"'
+
+
+def answer(body: Any, status: int = 200, *, etag: str = "", location: str = "", **headers: str) -> Response[Any]:
+    """A response with a JSON body.
+
+    Args:
+        body: a model, or what JSON holds.
+        status: of HTTP.
+        etag: entity tag, with its quotes.
+        location: path of what was made, or of the job.
+        headers: others; ``_`` for ``-``.
+    """
+    told = {name.replace("_", "-").title(): value for name, value in headers.items()}
+    if etag:
+        told["Etag"] = etag
+    if location:
+        told["Location"] = location
+    return Response(status_code=status, content_type=JSON, body=body, headers={"Cache-Control": "no-store", **told})
+
+
+def next_link(cursor: str) -> str:
+    """Value of the header ``Link`` that leads to the next page of the list that is being served."""
+    event = BaseRouter.current_event.raw_event
+    query = {**(event.get("queryStringParameters") or {}), "cursor": cursor}
+    return f'<{event["rawPath"]}?{urlencode(query)}>; rel="next"'
+
+
+def parse_body(body: str | None) -> Any:
+    """The JSON of a body; None without one.
+
+    Raises:
+        InvalidBody: it is none, or holds what UTF-8 or JSON can't hold.
+    """
+    if body is None or body == "":
+        return None
+    try:
+        parsed = json.loads(body, parse_constant=_no_constant)
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
+        raise InvalidBody("The body is no JSON, or holds what UTF-8 can't hold.") from error
+    return parsed
+
+
+# --- what every call goes through -------------------------------------------------------------------------------
+
+
+def _check_body(event: Mapping[str, Any]) -> None:
+    body = event.get("body")
+    if not body or _method(event) not in _METHODS_WITH_BODY:
+        return
+    size = len(body) * 3 // 4 if event.get("isBase64Encoded") else len(body)
+    if size > MAX_BODY_BYTES:
+        raise BodyTooLarge(f"The body has over {MAX_BODY_BYTES:,} bytes.")
+    told = str((event.get("headers") or {}).get("content-type") or "").split(";")[0].strip().lower()
+    if told != JSON:
+        raise UnsupportedMediaType("The body is not of the type application/json.")
+
+
+def _known_query(app: APIGatewayHttpResolver, next_middleware: Callable[..., Response[Any]]) -> Response[Any]:
+    """Refuses parameters of the query that the route does not have."""
+    route = app.context["_route"]
+    known = {each.alias for each in route.dependant.query_params}
+    unknown = sorted(set(app.current_event.raw_event.get("queryStringParameters") or {}) - known)
+    if unknown and app.methods_of(app.current_event.path):  # type: ignore[attr-defined]
+        fields = [
+            {"loc": ("query", name), "type": "extra_forbidden", "msg": "There is no such parameter"} for name in unknown
+        ]
+        return _problem(InvalidFields("Some fields do not fit."), problems.fields_of(fields))
+    return next_middleware(app)
+
+
+def _conditional(app: APIGatewayHttpResolver, next_middleware: Callable[..., Response[Any]]) -> Response[Any]:
+    """Answers 304 to a GET whose ``If-None-Match`` names what would be answered."""
+    response = next_middleware(app)
+    tag, asked = response.headers.get("Etag"), header("if-none-match")
+    if tag and asked and app.current_event.http_method == "GET" and response.status_code == 200:
+        named = {each.strip().removeprefix("W/") for each in asked.split(",")}
+        if tag in named or "*" in named:
+            return Response(status_code=304, headers={"Etag": tag, "Cache-Control": "no-store"}, body="")
+    return response
+
+
+def _no_constant(_: str) -> None:
+    raise ValueError("not JSON")
+
+
+def _told(error: Exception) -> OmniLakeError:
+    """An error that is none of ours, as a problem: its kind goes to the log, its text nowhere."""
+    if isinstance(error, UnicodeDecodeError):
+        return InvalidBody("The body is not UTF-8.")
+    known = _of_aws(error)
+    if known is not None:
+        return known
+    logger.error("call failed", extra={"error_type": type(error).__name__, "place": _place(error)})
+    return StageFailed(
+        "The call failed for a reason that lies in the system.", action="Report it with the id in instance."
+    )
+
+
+def _of_aws(error: Exception) -> OmniLakeError | None:
+    """Throttles and outages of AWS, told by their codes without importing botocore."""
+    from omnilake.errors import RateLimited, TransientError
+
+    if not any(each.__module__.startswith("botocore") for each in type(error).__mro__):
+        return None
+    response = getattr(error, "response", None) or {}
+    code = str(response.get("Error", {}).get("Code", ""))
+    if "Throttl" in code or code in {"TooManyRequestsException", "ProvisionedThroughputExceededException", "SlowDown"}:
+        return RateLimited.after(1, "an AWS service")
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
+    if not response or status >= 500:
+        return TransientError("A service did not answer.", action="Send the call again.")
+    return None
+
+
+def _place(error: Exception) -> str:
+    """File and line where an error was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"
+
+
+def _problem(error: OmniLakeError, fields: Any = ()) -> Response[Any]:
+    body = problems.problem_of(error, request_id(), list(fields))
+    return Response(
+        status_code=body.status,
+        content_type=problems.MEDIA_TYPE,
+        body=body.model_dump_json(),
+        headers=problems.headers_of(error),
+    )
+
+
+def _raw_problem(error: OmniLakeError, request: str) -> dict[str, Any]:
+    body = problems.problem_of(error, request)
+    return {
+        "statusCode": body.status,
+        "headers": {"Content-Type": problems.MEDIA_TYPE, **problems.headers_of(error)},
+        "body": body.model_dump_json(),
+        "isBase64Encoded": False,
+    }
+
+
+def _log(event: Mapping[str, Any], response: Mapping[str, Any], seconds: float) -> None:
+    route = (event.get("requestContext") or {}).get("routeKey", "")
+    logger.info(
+        "served",
+        extra={"route": route, "method": _method(event), "status": response["statusCode"], "ms": round(seconds * 1e3)},
+    )
+
+
+def _method(event: Mapping[str, Any]) -> str:
+    return str(((event.get("requestContext") or {}).get("http") or {}).get("method", "")).upper()
+
+
+def _request_id(event: Mapping[str, Any]) -> str:
+    return str((event.get("requestContext") or {}).get("requestId", ""))

@@ -1,0 +1,142 @@
+"""Routes of archives: create, list, describe, update, delete, and who may do what with them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body as BodyParameter
+from pydantic import Field
+
+from omnilake import archives
+from omnilake.api import pagination
+from omnilake.api.access import Principal, Right, default_access
+from omnilake.api.app import answer, caller, etag_of, header, make_router, next_link
+from omnilake.api.schemas import LIMIT, ArchiveIdPath, Body, Cursor, Limit, Page
+from omnilake.archives import ArchiveChanges, ArchiveDefinition
+from omnilake.calling import call
+from omnilake.errors import RevisionMismatch, RevisionRequired
+from omnilake.models import Archive, ArchiveAccess
+
+router = make_router()
+
+_MOST_READS = 10
+"""Pages of the table that are read for one page of a list: a caller who may see few archives gets short pages."""
+
+
+class NewArchive(ArchiveDefinition):
+    """An archive to be created, and who besides its owner (the caller) may do what with it."""
+
+    access: ArchiveAccess | None = Field(default=None, description="The deployment's default when not given.")
+
+
+class AccessState(Body):
+    """Who may do what with an archive."""
+
+    owner: str
+    access: ArchiveAccess
+
+
+@router.post("/v1/archives", status_code=201, tags=["archives"], summary="Create an archive")
+def create(body: Annotated[NewArchive, BodyParameter()]) -> Response[Archive]:
+    return created(body)
+
+
+def created(body: NewArchive) -> Response[Archive]:
+    """The response to the creation of an archive: the same call again gives the same archive."""
+    event = body.model_dump(mode="json", exclude_unset=True)
+    event["access"] = (body.access or default_access()).model_dump(mode="json")
+    made = Archive.model_validate(call("create_archive_function_arn", event | {"owner": caller().name}))
+    return answer(made, 201, etag=etag_of(made), location=f"/v1/archives/{made.archive_id}")
+
+
+@router.get("/v1/archives", tags=["archives"], summary="List the archives that the caller may read")
+def list_all(limit: Limit = LIMIT, cursor: Cursor = "") -> Response[Page[Archive]]:
+    who = caller()
+    scope = pagination.scope_of("archives", {}, who.name)
+    after = str(pagination.read_cursor(cursor, scope)["after"]) if cursor else ""
+    found, after = _readable(who, after, limit)
+    return page(found, pagination.make_cursor({"after": after}, scope) if after else "")
+
+
+@router.get("/v1/archives/<archive_id>", tags=["archives"], summary="Describe an archive")
+def describe(archive_id: ArchiveIdPath) -> Response[Archive]:
+    archive = caller().check(Right.READ, archives.get_archive(archive_id))
+    return answer(archive, etag=etag_of(archive))
+
+
+@router.patch("/v1/archives/<archive_id>", tags=["archives"], summary="Change the definition of an archive")
+def update(archive_id: ArchiveIdPath, body: Annotated[ArchiveChanges, BodyParameter()]) -> Response[Archive]:
+    before = caller().check(Right.ADMINISTER, archives.get_archive(archive_id))
+    require_match(etag_of(before))
+    after = archives.change_archive(before, body)
+    return answer(after, etag=etag_of(after))
+
+
+@router.delete("/v1/archives/<archive_id>", status_code=204, tags=["archives"], summary="Delete an empty archive")
+def delete(archive_id: ArchiveIdPath) -> Response[None]:
+    before = caller().check(Right.ADMINISTER, archives.get_archive(archive_id))
+    require_match(etag_of(before))
+    call("delete_archive_function_arn", {"archive_id": archive_id, "revision": before.revision})
+    return Response(status_code=204, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/v1/archives/<archive_id>/access", tags=["archives"], summary="Who may do what with an archive")
+def describe_access(archive_id: ArchiveIdPath) -> Response[AccessState]:
+    archive = caller().check(Right.ADMINISTER, archives.get_archive(archive_id))
+    return _access(archive)
+
+
+@router.put("/v1/archives/<archive_id>/access", tags=["archives"], summary="Say anew who may do what with an archive")
+def put_access(archive_id: ArchiveIdPath, body: Annotated[ArchiveAccess, BodyParameter()]) -> Response[AccessState]:
+    before = caller().check(Right.ADMINISTER, archives.get_archive(archive_id))
+    require_match(etag_of(before))
+    return _access(archives.change_access(before, body))
+
+
+def require_match(etag: str) -> None:
+    """Check ``If-Match`` of a change that needs it.
+
+    Raises:
+        RevisionRequired: there is none.
+        RevisionMismatch: it names another version.
+    """
+    asked = header("if-match")
+    if asked is None:
+        raise RevisionRequired("The change does not say which version it is made from.")
+    check_match(etag)
+
+
+def check_match(etag: str) -> None:
+    """Check ``If-Match`` of a change that may have it. Raises ``RevisionMismatch``."""
+    asked = header("if-match")
+    if asked is not None and asked.strip() != "*" and etag not in {each.strip() for each in asked.split(",")}:
+        raise RevisionMismatch("It was changed since it was read.")
+
+
+def page(items: list[Any], cursor: str) -> Response[Any]:
+    """The response with a page of a list."""
+    body = {"items": items, "next_cursor": cursor}
+    return answer(body, link=next_link(cursor)) if cursor else answer(body)
+
+
+def _access(archive: Archive) -> Response[AccessState]:
+    # The tag is the archive's: a change of either is a new revision of both.
+    return answer(AccessState(owner=archive.owner, access=archive.access), etag=etag_of(archive))
+
+
+def _readable(who: Principal, after: str, limit: int) -> tuple[list[Archive], str]:
+    """Archives that a principal may read, and the id to go on after; empty at the end."""
+    found: list[Archive] = []
+    for _ in range(_MOST_READS):
+        batch = archives.list_archives(after, 100)
+        for each in batch:
+            after = each.archive_id
+            if who.may(Right.READ, each):
+                found.append(each)
+                if len(found) == limit:
+                    more = each is not batch[-1] or len(batch) == 100
+                    return found, after if more else ""
+        if len(batch) < 100:
+            return found, ""
+    return found, after

@@ -1,0 +1,134 @@
+"""The API's description, OpenAPI 3.1, out of its routers: ``layers/core/omnilake/api/openapi.json``.
+
+python scripts/openapi.py            writes it
+python scripts/openapi.py --check    fails when the file differs from the code
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import omnilake
+from omnilake import api
+from omnilake.api.app import make_app
+from omnilake.api.problems import MEDIA_TYPE, Problem
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "layers" / "core" / "omnilake" / "api" / "openapi.json"
+
+_PROBLEMS = {
+    400: "The body is no JSON, or a header or cursor is not valid.",
+    401: "Nobody says who makes the call.",
+    403: "The caller may not do this.",
+    404: "It is not there, or the caller may not know of it.",
+    405: "The path does not take the method.",
+    409: "It is in use, exists otherwise, has ended, or a call with the same key is under way.",
+    412: "It was changed since it was read (If-Match).",
+    413: "The body is too large.",
+    415: "The body is not of the type application/json.",
+    422: "A field does not fit, or the call can't be done as it stands.",
+    428: "The change needs If-Match.",
+    429: "Too many calls; Retry-After says when to come again.",
+    500: "A reason that lies in the system.",
+    503: "A service did not answer; Retry-After says when to come again.",
+}
+_OF_WRITING = {409, 412, 413, 415, 428}
+
+_DESCRIPTION = (
+    "Every call is signed (AWS Signature Version 4, service execute-api) or carries a token, as the deployment says. "
+    "What fails is answered with a problem document (RFC 9457) whose code is stable; what API Gateway itself refuses, "
+    'before OmniLake sees it (401, 403, 413, 429), with {"message": "…"}. '
+    "What takes long is answered with 202, a job, Location and Retry-After; Prefer: wait=N waits up to 25 s for its "
+    "end. A POST with Idempotency-Key is done once in 24 hours. Lists have limit and cursor, and the header Link. "
+    "If-Match guards changes, If-None-Match saves reading."
+)
+
+
+def routers() -> list[Any]:
+    """The routers of all modules of ``omnilake.api``, by the module's name."""
+    modules = [importlib.import_module(f"{api.__name__}.{each.name}") for each in pkgutil.iter_modules(api.__path__)]
+    return [module.router for module in modules if hasattr(module, "router")]
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    told = make_app(*routers()).get_openapi_json_schema(
+        title="OmniLake", version=omnilake.__version__, description=_DESCRIPTION, openapi_version="3.1.0"
+    )
+    found: dict[str, Any] = json.loads(told)
+    found["servers"] = [{"url": "/"}]
+    schemas = found.setdefault("components", {}).setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
+        schemas.pop(unused, None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= problem.pop("$defs", {})
+    schemas["Problem"] = problem
+    found["components"]["responses"] = {
+        f"Problem{status}": {
+            "description": text,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status, text in _PROBLEMS.items()
+    }
+    found["components"]["securitySchemes"] = {
+        "sigv4": {
+            "type": "apiKey",
+            "name": "Authorization",
+            "in": "header",
+            "x-amazon-apigateway-authtype": "awsSigv4",
+        },
+        "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    }
+    found["security"] = [{"sigv4": []}, {"token": []}]
+    for path in found["paths"].values():
+        for method, operation in path.items():
+            _complete(method, operation)
+    found["paths"] = dict(sorted(found["paths"].items()))
+    return found
+
+
+def _complete(method: str, operation: dict[str, Any]) -> None:
+    """Add to an operation what all have: problems, headers."""
+    responses = operation["responses"]
+    for status in _PROBLEMS:
+        if method == "get" and status in _OF_WRITING:
+            continue
+        responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+    parameters = operation.setdefault("parameters", [])
+    told = {each["name"] for each in parameters}
+    headers = {"get": ["If-None-Match"], "post": ["Idempotency-Key"]}.get(method, ["If-Match"])
+    for name in headers:
+        if name not in told:
+            schema: dict[str, Any] = {"type": "string"}
+            if name == "Idempotency-Key":
+                schema |= {"minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
+            parameters.append({"name": name, "in": "header", "required": False, "schema": schema})
+    if method == "get":
+        responses["304"] = {"description": "It is still what If-None-Match names."}
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def text() -> str:
+    """The document as it lies in the repository."""
+    return json.dumps(document(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the document, or compare it; the exit code."""
+    made = text()
+    if "--check" in arguments:
+        if not TARGET.is_file() or TARGET.read_text(encoding="utf-8") != made:
+            print(f"{TARGET.relative_to(ROOT)} differs from the code: run `make docs`.")
+            return 1
+        return 0
+    TARGET.write_text(made, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

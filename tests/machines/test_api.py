@@ -1,0 +1,116 @@
+"""The API of the deployed stack: signed calls through API Gateway, IAM enforced, tables and functions real."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from embedded_cloud import Cloud, unique
+
+from omnilake import aws
+
+
+@dataclass
+class Caller:
+    """Someone with AWS credentials."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
+        """Make a signed call; ``_`` in names of headers stands for ``-``."""
+        url = self.endpoint + path
+        data = json.dumps(body).encode() if body is not None else None
+        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        if data is not None:
+            told.setdefault("content-type", "application/json")
+        request = AWSRequest(method, url, data=data, headers=told)
+        SigV4Auth(Credentials(self.access_key, self.secret_key), "execute-api", "us-east-1").add_auth(request)
+        return requests.request(method, url, data=data, headers=dict(request.headers), timeout=60)
+
+
+@pytest.fixture(scope="module")
+def operator(cloud: Cloud) -> Caller:
+    """The account's root."""
+    return Caller(cloud.outputs["ApiEndpoint"], "test", "test")
+
+
+@pytest.fixture(scope="module")
+def _api_id(cloud: Cloud) -> str:
+    return cloud.resources["Api"]
+
+
+@pytest.fixture
+def users(cloud: Cloud, _api_id: str) -> Iterator[Any]:
+    """A maker of IAM users that may call the API and nothing else."""
+    iam, made = aws.client("iam"), []
+
+    def user(allowed: str = "*") -> Caller:
+        name = unique("caller-")
+        iam.create_user(UserName=name)
+        arn = f"arn:aws:execute-api:us-east-1:000000000000:{_api_id}/{allowed}"
+        statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": arn}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_user_policy(UserName=name, PolicyName="call", PolicyDocument=policy)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        made.append((name, key["AccessKeyId"]))
+        return Caller(cloud.outputs["ApiEndpoint"], key["AccessKeyId"], key["SecretAccessKey"])
+
+    yield user
+    for name, key in made:
+        iam.delete_access_key(UserName=name, AccessKeyId=key)
+        iam.delete_user_policy(UserName=name, PolicyName="call")
+        iam.delete_user(UserName=name)
+
+
+def test_a_signed_call_is_answered_and_others_are_refused(operator: Caller) -> None:
+    assert operator.send("GET", "/v1/health").json()["status"] == "ok"
+    for path in ("/v1/health", "/v1/openapi.json", "/v1/archives", "/nowhere", "/"):
+        assert requests.get(operator.endpoint + path, timeout=30).status_code == 403, path
+
+
+def test_a_signature_with_another_key_is_refused(users: Any) -> None:
+    known = users()
+    assert known.send("GET", "/v1/health").status_code == 200
+    forged = Caller(known.endpoint, known.access_key, "another")
+    assert forged.send("GET", "/v1/health").status_code == 403
+
+
+def test_iam_policies_hold_for_single_routes(users: Any) -> None:
+    reader = users("$default/GET/v1/archives*")
+    assert reader.send("GET", "/v1/archives").status_code == 200
+    assert reader.send("POST", "/v1/archives", {"archive_id": unique()}).status_code == 403
+    assert reader.send("GET", "/v1/health").status_code == 403
+
+
+def test_archives_are_made_changed_shared_and_deleted(users: Any) -> None:
+    mara, noah = users(), users()
+    path = f"/v1/archives/{unique()}"
+    body = {"archive_id": path.rsplit("/", 1)[1], "description": "Minutes."}
+    made = mara.send("POST", "/v1/archives", body, Idempotency_Key="k")
+    assert made.status_code == 201, made.text
+    assert mara.send("POST", "/v1/archives", body, Idempotency_Key="k").json() == made.json()
+    assert noah.send("POST", "/v1/archives", body).status_code == 409
+    assert noah.send("GET", path).status_code == 404
+    who = noah.send("POST", "/v1/archives", {"archive_id": unique()}).json()["owner"]
+    shared = mara.send("PUT", f"{path}/access", {"read": [who]}, If_Match=made.headers["Etag"])
+    assert shared.status_code == 200, shared.text
+    seen = noah.send("GET", path)
+    assert seen.json()["description"] == "Minutes."
+    assert noah.send("PATCH", path, {"description": "x"}, If_Match="*").status_code == 403
+    listed = noah.send("GET", "/v1/archives").json()["items"]
+    assert body["archive_id"] in {each["archive_id"] for each in listed}
+    changed = mara.send("PATCH", path, {"chunking": {"max_tokens": 100}}, If_Match=seen.headers["Etag"])
+    assert changed.json()["chunking"]["max_tokens"] == 100
+    assert mara.send("DELETE", path, If_Match=seen.headers["Etag"]).status_code == 412
+    assert mara.send("DELETE", path, If_Match=changed.headers["Etag"]).status_code == 204
+    assert mara.send("GET", path).status_code == 404
+    assert mara.send("POST", "/v1/archives", body).status_code == 201
