@@ -72,7 +72,8 @@ def users(cloud: Cloud, _api_id: str) -> Iterator[Any]:
 
 
 def test_a_signed_call_is_answered_and_others_are_refused(operator: Caller) -> None:
-    assert operator.send("GET", "/v1/health").json()["status"] == "ok"
+    answered = operator.send("GET", "/v1/health")
+    assert (answered.status_code, answered.json().get("status")) == (200, "ok"), answered.text
     for path in ("/v1/health", "/v1/openapi.json", "/v1/archives", "/nowhere", "/"):
         assert requests.get(operator.endpoint + path, timeout=30).status_code == 403, path
 

@@ -24,7 +24,6 @@ def install_corrections(settings: ServerSettings) -> list[Background]:
         async_invocations,
         bounded_memory,
         event_rules,
-        http_apis,
         layer_archives,
         message_queues,
         metric_math_alarms,
@@ -35,12 +34,12 @@ def install_corrections(settings: ServerSettings) -> list[Background]:
         table_expiry,
     )
     from omnilake_local.server.services.event_source_mappings import SqsEventSources
+    from omnilake_local.server.services.http_apis import HttpApis
 
     message_queues.install()
     metric_math_alarms.install()
     async_invocations.install()
     event_rules.install()
-    http_apis.install(settings.endpoint_url)
     object_versions.install()
     policy_wildcards.install()
     schedule_groups.install()
@@ -49,4 +48,6 @@ def install_corrections(settings: ServerSettings) -> list[Background]:
     bounded_memory.install()
     sources = SqsEventSources(default_concurrency=settings.workers_per_function)
     sources.install()
-    return [sources, schedules.install()]
+    apis = HttpApis(settings.endpoint_url)
+    apis.install()
+    return [sources, schedules.install(), apis]

@@ -7,13 +7,16 @@ address told here, to ``Fn::GetAtt`` and to GetApi. Unnecessary once the endpoin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
-from ministack.services import apigateway
+from ministack.services import apigateway, cloudformation
 from ministack.services.cloudformation import provisioners
 
-_KIND = "AWS::ApiGatewayV2::Api"
+_ADDRESS = re.compile(r"^http://127\.0\.0\.1:\d+/_aws/execute-api/([0-9a-f]+)$")
+
+_Provision = Callable[..., tuple[str, dict[str, Any]]]
 
 
 def endpoint(base: str, api_id: str) -> str:
@@ -26,19 +29,49 @@ def endpoint(base: str, api_id: str) -> str:
     return f"{base}/_aws/execute-api/{api_id}"
 
 
-def install(base: str) -> None:
-    """Tell addresses below that of the embedded cloud."""
-    handlers = provisioners._RESOURCE_HANDLERS[_KIND]
+class HttpApis:
+    """Keeps the addresses of HTTP APIs at the address that the embedded cloud has now.
 
-    def reachable(provision: Callable[..., tuple[str, dict[str, Any]]]) -> Callable[..., tuple[str, dict[str, Any]]]:
+    Args:
+        base: that address.
+    """
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+
+    def install(self) -> None:
+        """Tell it of APIs that are made or changed."""
+        handlers = provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
+        handlers["create"] = self._reachable(handlers["create"])
+        handlers["update"] = self._reachable(handlers["update"])
+
+    def start(self) -> None:
+        """Tell it of APIs that were made when the embedded cloud had another port."""
+        for _, api in apigateway._apis.all_items():
+            if api["protocolType"] == "HTTP":
+                api["apiEndpoint"] = endpoint(self._base, api["apiId"])
+        for _, stack in cloudformation._stacks.all_items():
+            for output in stack.get("Outputs", []):
+                output["OutputValue"] = moved(str(output.get("OutputValue", "")), self._base)
+            for resource in stack.get("_resources", {}).values():
+                attributes = resource.get("Attributes") or {}
+                if "ApiEndpoint" in attributes:
+                    attributes["ApiEndpoint"] = moved(str(attributes["ApiEndpoint"]), self._base)
+
+    def suspend(self) -> None:
+        """Nothing goes on here."""
+
+    def _reachable(self, provision: _Provision) -> _Provision:
         def provisioned(*args: Any, **kwargs: Any) -> tuple[str, dict[str, Any]]:
             api_id, attributes = provision(*args, **kwargs)
             api = apigateway._apis.get(api_id)
             if api is not None and api["protocolType"] == "HTTP":
-                api["apiEndpoint"] = attributes["ApiEndpoint"] = endpoint(base, api_id)
+                api["apiEndpoint"] = attributes["ApiEndpoint"] = endpoint(self._base, api_id)
             return api_id, attributes
 
         return provisioned
 
-    handlers["create"] = reachable(handlers["create"])
-    handlers["update"] = reachable(handlers["update"])
+
+def moved(address: str, base: str) -> str:
+    """The address of an HTTP API of this host at another port; anything else as it is."""
+    return _ADDRESS.sub(lambda found: endpoint(base, found[1]), address)
