@@ -14,6 +14,7 @@ from console.told import QUOTE, TEXT, Json, abstained, any_answer, any_citation,
 from playwright.sync_api import BrowserContext, Page, expect
 
 Open = Callable[..., Page]
+Shot = Callable[[Page, str], None]
 
 ARCHIVES = page_of({"archive_id": "team", "description": "Team's documents"}, {"archive_id": "ops", "description": ""})
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
@@ -204,7 +205,7 @@ def test_what_went_wrong_on_the_way_is_said_above_the_details(open_console: Open
     )
 
 
-def test_a_citation_opens_its_exact_span_and_closing_leads_back(open_console: Open, api: FakeApi) -> None:
+def test_a_citation_opens_its_exact_span_and_closing_leads_back(open_console: Open, shot: Shot) -> None:
     page = open_console("#/answers/answer-team-1")
     citation = page.get_by_role("button", name="Citation 1: Tide pipeline runbook").first
     citation.press("Enter")
@@ -214,6 +215,7 @@ def test_a_citation_opens_its_exact_span_and_closing_leads_back(open_console: Op
     shown = dialog.get_by_role("region", name="Text of the document")
     assert shown.text_content() == TEXT[start - 20 : start + len(QUOTE) + 10]
     expect(dialog.get_by_role("link", name="Open the original")).to_have_attribute("href", re.compile("Signature=1"))
+    shot(page, "passage")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(citation).to_be_focused()
@@ -322,6 +324,28 @@ def test_a_failed_job_says_why_and_can_be_retried(open_console: Open, api: FakeA
     expect(page.get_by_role("region", name="Documents")).to_contain_text("a.pdf")
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_role("heading", name="ingest-2")).to_be_visible()
+
+
+def test_states_of_a_job_have_their_tokens_and_money(open_console: Open, api: FakeApi) -> None:
+    api.routes["GET /v1/jobs/answer-team-1"] = any_job(ledger=any_answer()["ledger"])
+    page = open_console("#/jobs/answer-team-1")
+    rows = page.get_by_role("region", name="States entered").get_by_role("row")
+    expect(rows.filter(has_text="Compose Answer")).to_have_text(re.compile(r"1.00 s\s*3,984\s*\$0.0123"))
+    expect(rows.filter(has_text="Verify Claims")).not_to_contain_text("$")
+
+
+def test_a_failed_collection_can_go_on_where_it_ended(open_console: Open, api: FakeApi) -> None:
+    failed = any_job("c1", kind="ingest_collection", status="FAILED", state="Ingest Batches", error=None)
+    api.routes |= {"GET /v1/jobs/c1": failed, "GET /v1/jobs/c1/items": page_of()}
+
+    def redrive(_: Asked) -> Json:
+        api.routes["GET /v1/jobs/c1"] = running(job_id="c1", kind="ingest_collection", state="Ingest Batches")
+        return failed
+
+    api.routes["POST /v1/jobs/c1/redrive"] = redrive
+    page = open_console("#/jobs/c1")
+    page.get_by_role("button", name="Go on where it ended").click()
+    expect(page.get_by_role("region", name="Execution").get_by_text("running")).to_be_visible()
 
 
 def test_a_running_job_can_be_cancelled(open_console: Open, api: FakeApi) -> None:
@@ -503,9 +527,7 @@ CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_text_stands_out_from_its_ground(
-    open_console: Open, view: str, scheme: Any, shot: Callable[[Page, str], None]
-) -> None:
+def test_every_text_stands_out_from_its_ground(open_console: Open, view: str, scheme: Any, shot: Shot) -> None:
     page = open_console(view)
     page.emulate_media(color_scheme=scheme)
     settled(page)
@@ -541,10 +563,11 @@ def test_everything_that_can_be_used_has_a_name_and_shows_its_focus(open_console
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_narrow_screen_needs_no_sideways_scrolling(open_console: Open, view: str) -> None:
+def test_a_narrow_screen_needs_no_sideways_scrolling(open_console: Open, view: str, shot: Shot) -> None:
     page = open_console(view)
     page.set_viewport_size({"width": 360, "height": 740})
     settled(page)
+    shot(page, f"{view.strip('#/').replace('/', '-')}-narrow")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 

@@ -27,7 +27,12 @@ export async function answer({ place, signal, parts: [jobId] }) {
   const { request } = await get(path("requests", jobId), { signal });
   heading.textContent = request.question;
   document.title = `${request.question.slice(0, 60)} · OmniLake`;
-  const drawn = progress(run, { signal, changed: () => {} });
+  const drawn = progress(run, {
+    signal,
+    changed: (again) => {
+      location.hash = `#/answers/${encodeURIComponent(again.job_id)}`;
+    },
+  });
   const job = await follow(
     jobId,
     (seen) => {

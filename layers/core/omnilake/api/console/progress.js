@@ -5,6 +5,7 @@ import { between, clock, duration, fill, folded, h, money, number, problem, tabl
 import { graph, states } from "./graph.js";
 
 const BADGES = { COMPLETED: "good", FAILED: "bad", CANCELLED: "warn", RUNNING: "busy", PENDING: "busy" };
+const RETRIED = new Set(["ingest_document", "ingest_collection", "answer_request"]);
 
 export function badge(status) {
   return h("span", { class: `badge ${BADGES[status] ?? ""}` }, status.toLowerCase());
@@ -32,7 +33,7 @@ export function share(job) {
   return pair ? Math.min(1, told[`${pair}_done`] / told[pair]) : null;
 }
 
-/** Draws jobs into a place, each over the one before; `changed` is called when an action has been taken. */
+/** Draws a job into a place, each reading of it over the one before; `changed` gets the job that came of its retry. */
 export function progress(place, { signal, changed, open = false }) {
   const head = h("div", { class: "row" });
   const steps = h("div", {});
@@ -62,8 +63,10 @@ export function progress(place, { signal, changed, open = false }) {
   async function act(name, button) {
     button.disabled = true;
     try {
+      const over = ended(last);
       const answer = await post(`${path("jobs", last.job_id)}/${name}`, undefined, { signal });
-      changed(answer);
+      fill(error);
+      if (over) changed(answer); // else its next reading shows it
     } catch (failure) {
       if (failure.name === "AbortError") return;
       fill(error, problem(failure));
@@ -104,22 +107,29 @@ export function progress(place, { signal, changed, open = false }) {
           h("p", { class: "dim" }, job.error.code),
         ),
       );
-    const visited = states(job);
-    fill(
-      steps,
-      visited.length > 0 &&
-        table(
-          "States entered",
-          ["State", "Entered#", "Took#"],
-          visited.map((each) => [
-            h("span", { class: `step ${each.status}` }, each.state),
-            clock(each.entered),
-            each.status === "running" && !over ? "…" : duration(each.seconds),
-          ]),
-        ),
-    );
+    fill(steps, stateTable(job, over));
     if (unfolded.open) draw();
   };
+}
+
+/** States with their times; with tokens and money, where a ledger names them. */
+function stateTable(job, over) {
+  const visited = states(job);
+  const ledger = job.ledger ?? [];
+  const paid = (state) => ledger.filter((line) => line.state === state);
+  const tokens = (lines) => lines.reduce((sum, line) => sum + line.input_tokens + line.output_tokens, 0);
+  const cost = (lines) => lines.reduce((sum, line) => sum + line.cost_usd, 0);
+  const rows = visited.map((each) => {
+    const lines = paid(each.state);
+    return [
+      h("span", { class: `step ${each.status}` }, each.state),
+      clock(each.entered),
+      each.status === "running" && !over ? "…" : duration(each.seconds),
+      ...(ledger.length ? [lines.length ? number(tokens(lines)) : "", lines.length ? money(cost(lines)) : ""] : []),
+    ];
+  });
+  const headings = ["State", "Entered#", "Took#", ...(ledger.length ? ["Tokens#", "Cost#"] : [])];
+  return rows.length > 0 && table("States entered", headings, rows);
 }
 
 function actions(job, act) {
@@ -127,10 +137,8 @@ function actions(job, act) {
     h("button", { type: "button", onclick: (event) => act(name, event.currentTarget) }, text);
   if (!ended(job)) return offer("cancel", "Cancel");
   if (job.status === "COMPLETED") return null;
-  const again = {
-    ingest_document: ["retry", "Retry"],
-    sync_source: ["retry", "Retry"],
-    ingest_collection: ["redrive", "Redrive"],
-  }[job.kind];
-  return again ? offer(...again) : null;
+  return [
+    job.kind === "ingest_collection" && job.status === "FAILED" && offer("redrive", "Go on where it ended"),
+    RETRIED.has(job.kind) && offer("retry", "Retry"),
+  ];
 }
