@@ -240,6 +240,23 @@ def test_more_of_the_document_is_read_around_a_citation(open_console: Open, api:
     assert api.of("GET /v1/archives/team/entries/entry-1/content")[0].query["version"] == "v0001"
 
 
+def test_a_citation_of_a_document_that_was_removed_says_so(open_console: Open, api: FakeApi) -> None:
+    gone = {"number": 1, "before": "", "text": "", "after": "", "url": "", "removed": True}
+    api.routes["GET /v1/answers/answer-team-1/citations/1"] = gone
+    page = open_console("#/answers/answer-team-1")
+    page.get_by_role("button", name="Citation 1: Tide pipeline runbook").first.click()
+    expect(page.get_by_role("dialog")).to_contain_text("was removed after the answer was given")
+    expect(page.get_by_role("dialog")).to_contain_text(QUOTE)
+
+
+def test_people_say_whether_an_answer_was_right(open_console: Open, api: FakeApi) -> None:
+    api.routes["PUT /v1/requests/answer-team-1/score"] = {"score": 0.0}
+    page = open_console("#/answers/answer-team-1")
+    page.get_by_role("group", name="Was it right?").get_by_role("button", name="No").click()
+    expect(page.get_by_text("scored 0")).to_be_visible()
+    assert api.of("PUT /v1/requests/answer-team-1/score")[0].body == {"score": 0}
+
+
 def test_an_abstention_gives_its_reasons_and_the_nearest_passages(open_console: Open, api: FakeApi) -> None:
     api.routes["GET /v1/answers/answer-team-1"] = abstained()
     page = open_console("#/answers/answer-team-1")
@@ -407,9 +424,16 @@ def uploads(api: FakeApi) -> Callable[[Sequence[Json]], None]:
                 "expires_at": "2026-03-21T11:00:00Z",
             },
             "POST /s3/landing": Answered(204),
-            "GET /v1/jobs": page_of(job),
-            "GET /v1/jobs/ingest-1/items": page_of(*documents),
         }
+        earlier = any_job("ingest-0", kind="ingest_document", documents=[{"name": "a.md", "status": "FAILED"}])
+        arrived = {"POST /s3/landing", "PUT /s3/part/1"}
+
+        def jobs(_: Asked) -> Json:
+            """The ingestion of a file starts when it has arrived; that of an earlier one of its name is there before."""
+            sent = any(f"{each.method} {each.path}" in arrived for each in api.asked)
+            return page_of(job, earlier) if sent else page_of(earlier)
+
+        api.routes["GET /v1/jobs"] = jobs
 
     return tell
 

@@ -1,6 +1,6 @@
 // An answer while it is made, and then with its claims, what carries each, and what it took.
 
-import { ended, follow, get, path } from "./api.js";
+import { call, ended, follow, get, path } from "./api.js";
 import {
   announce,
   between,
@@ -11,6 +11,7 @@ import {
   money,
   number,
   place as placeOf,
+  problem,
   table,
   when,
   words,
@@ -24,7 +25,7 @@ export async function answer({ place, signal, parts: [jobId] }) {
   const body = h("div", {});
   const run = h("div", {});
   fill(place, heading, about, body, run);
-  const { request } = await get(path("requests", jobId), { signal });
+  const { request, score } = await get(path("requests", jobId), { signal });
   heading.textContent = request.question;
   document.title = `${request.question.slice(0, 60)} · OmniLake`;
   const drawn = progress(run, {
@@ -53,11 +54,11 @@ export async function answer({ place, signal, parts: [jobId] }) {
     return; // the progress shows why
   }
   const told = await get(path("answers", jobId), { signal });
-  show(body, told, request);
+  show(body, told, request, score);
   announce(told.status === "ABSTAINED" ? "No answer." : `Answered with ${told.claims.length} claims.`);
 }
 
-function show(place, told, request) {
+function show(place, told, request, score) {
   const again = `#/ask?${new URLSearchParams([["question", request.question], ...request.archives.map((each) => ["archive", each])])}`;
   fill(
     place,
@@ -78,6 +79,8 @@ function show(place, told, request) {
       { class: "row" },
       h("a", { class: "button", href: again }, "Ask again, changed"),
       h("span", { class: "dim" }, cost(told)),
+      h("span", { class: "grow" }),
+      scoring(told.job_id, score),
     ),
     folded("What was read and what was left out", coverage(told.coverage), routes(told)),
     folded("What it took", ledger(told)),
@@ -89,6 +92,35 @@ function show(place, told, request) {
         Object.entries(told.versions ?? {}).map(([name, version]) => [name, version]),
       ),
     ),
+  );
+}
+
+/** What people think of the answer: right or not. */
+function scoring(jobId, score) {
+  const outcome = h("span", { class: "dim", role: "status" }, score ? `scored ${score.score}` : "");
+  const give = (value, text) =>
+    h(
+      "button",
+      {
+        type: "button",
+        onclick: async () => {
+          try {
+            await call("PUT", `${path("requests", jobId)}/score`, { body: { score: value } });
+            fill(outcome, `scored ${value}`);
+          } catch (error) {
+            fill(outcome, problem(error));
+          }
+        },
+      },
+      text,
+    );
+  return h(
+    "span",
+    { class: "row", role: "group", "aria-label": "Was it right?" },
+    "Was it right?",
+    give(1, "Yes"),
+    give(0, "No"),
+    outcome,
   );
 }
 

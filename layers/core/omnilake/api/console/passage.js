@@ -40,6 +40,14 @@ export async function openPassage(answer, citation, opener) {
  * strings count UTF-16 units: so texts are arrays here.
  */
 function show(place, citation, told, archive) {
+  if (told.removed) {
+    fill(
+      place.text,
+      h("p", {}, "The document was removed after the answer was given. It quoted:"),
+      h("q", {}, citation.quote),
+    );
+    return;
+  }
   const before = Array.from(told.before ?? "");
   const after = Array.from(told.after ?? "");
   const mark = h("mark", { tabindex: "-1" }, told.text);

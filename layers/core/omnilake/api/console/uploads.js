@@ -4,18 +4,20 @@ import { call, ended, list, path, pause, post } from "./api.js";
 
 const PARTS_AT_A_TIME = 3;
 const ATTEMPTS = 3;
-const LOOK_MS = 1000;
+const FIRST_LOOK_MS = 600;
+const LAST_LOOK_MS = 3000;
 
 /**
  * Send one file. `progress` is told the share that is sent, 0 to 1. What can't be finished is given up at S3 as well.
  */
 export async function upload(archive, file, metadata, { signal, progress }) {
   const started = new Date(Date.now() - 60_000).toISOString(); // clocks differ
+  const before = new Set((await ingestions(archive, started, signal)).map((job) => job.job_id));
   const body = { name: file.name, bytes: file.size, media_type: file.type || "application/octet-stream", metadata };
   const told = await post(path("archives", archive, "uploads"), body, { signal });
-  if (told.parts) await sendParts(archive, told, file, { signal, progress });
+  if (told.parts?.length) await sendParts(archive, told, file, { signal, progress });
   else await sendForm(told, file, { signal, progress });
-  return { ...told, name: file.name, started };
+  return { ...told, name: file.name, started, before };
 }
 
 async function sendForm(told, file, options) {
@@ -102,25 +104,20 @@ function codeIn(text) {
   return code ? ` (${code[1]})` : "";
 }
 
-/** What became of a file that was sent: its document in the job that has read it. `tell` gets that job meanwhile. */
+/** What became of a file that was sent: its document in the job that has read it. `tell` gets jobs that run meanwhile. */
 export async function ingested(archive, sent, tell, signal) {
-  const over = new Set();
-  for (;;) {
-    const { items } = await list("jobs", {
-      query: { kind: "ingest_document", archive_id: archive, since: sent.started },
-      most: 200,
-      signal,
-    });
-    for (const job of items.filter((each) => !over.has(each.job_id))) {
-      if (!ended(job)) {
-        tell(job);
-        continue;
-      }
-      over.add(job.job_id);
-      const { items: documents } = await list(`${path("jobs", job.job_id)}/items`, { most: 200, signal });
-      const own = documents.find((each) => each.name === sent.name);
-      if (own) return { ...own, job_id: job.job_id };
+  for (let pauseMs = FIRST_LOOK_MS; ; pauseMs = Math.min(LAST_LOOK_MS, pauseMs * 1.3)) {
+    for (const job of await ingestions(archive, sent.started, signal)) {
+      if (sent.before.has(job.job_id)) continue;
+      const own = (job.documents ?? []).find((each) => each.name === sent.name);
+      if (ended(job) && own) return { ...own, job_id: job.job_id };
+      if (!ended(job)) tell(job);
     }
-    await pause(LOOK_MS, signal);
+    await pause(pauseMs, signal);
   }
+}
+
+async function ingestions(archive, since, signal) {
+  const query = { kind: "ingest_document", archive_id: archive, since };
+  return (await list("jobs", { query, most: 200, signal })).items;
 }
