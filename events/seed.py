@@ -32,6 +32,7 @@ from omnilake.clock import now
 from omnilake.connectors.protocol import Stream
 from omnilake.ingest import collections, landing
 from omnilake.models import BatchManifest, DocumentStatus, JobKind, ObjectRef, Source, StreamCursor
+from omnilake.removal import requests as removals
 from omnilake.syncing.parts import Advance, Advances, Counts, PlannedStream, Progress, SyncPlan
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -365,6 +366,40 @@ def seed_collections(stack: Stack) -> None:
     stack.deployment.wait(failed["job_id"], timeout_s=SETTLE_S)
 
 
+# --- removals -----------------------------------------------------------------------------------------------------
+
+
+def seed_removals(stack: Stack) -> None:
+    """Removals that have come some way, each of an entry of its own."""
+    for job_id, states in {
+        "sample-mark-entries": (),
+        "sample-purge-objects": ("MarkEntries",),
+        "sample-prove-absence": ("MarkEntries", "PurgeObjects"),
+    }.items():
+        entry_id = entries.entry_id_of(INGESTION, "sample", job_id)
+        version = "20260101T000000Z-000000000000000000-0a1b2c3d"
+        key = {"entry_id": entry_id, "version": version}
+        aws.table("entries_table").delete(key)
+        _delete_objects(f"removals/{job_id}/")
+        aws.lake().write(layout.entry_text(entry_id, version), b"The pilot's locker is empty.")
+        entries.register(
+            entry_id,
+            version,
+            archive_id=INGESTION,
+            job_id=f"{job_id}-ingestion",
+            name=job_id,
+            source="",
+            size=28,
+            content_hash=job_id,
+        )
+        entries.finish(entry_id, version, archive_id=INGESTION, status=DocumentStatus.COMPLETED)
+        request = removals.parse_request(INGESTION, [entry_id])
+        aws.lake().write_model(layout.removal_part(job_id, "request"), request)
+        _open_job(job_id, JobKind.REMOVE_ENTRIES, INGESTION)
+        for state in states:
+            stack.invoke(state, job_id=job_id, archive_id=INGESTION)
+
+
 # --- answers ------------------------------------------------------------------------------------------------------
 
 PLANNED = ("request", "configuration", "plan")
@@ -613,6 +648,7 @@ def seed(stack_name: str) -> None:
     )
     seed_syncs()
     seed_collections(stack)
+    seed_removals(stack)
     settle(deployment, zone.arrivals, since)
 
 

@@ -89,5 +89,6 @@ def create() -> dict[str, str]:
         "OMNILAKE_UPLOAD_QUEUE_URL": sqs.create_queue(QueueName="uploads")["QueueUrl"],
         "OMNILAKE_INGEST_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:ingest",
         "OMNILAKE_COLLECTION_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:collection",
+        "OMNILAKE_REMOVAL_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:remove",
         "OMNILAKE_ANSWER_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:answer",
     }

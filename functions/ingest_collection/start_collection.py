@@ -17,10 +17,11 @@ class StartCollectionEvent(BaseModel):
     request: dict[str, Any] = {}
     retry: str = ""
     idempotency_key: str = Field(default="", max_length=256)
+    started_by: str = Field(default="", max_length=2_048)
 
 
 @state_handler(StartCollectionEvent, state="Start Collection")
 def handler(event: StartCollectionEvent) -> Started:
     if event.retry:
-        return retry(event.retry, event.idempotency_key)
-    return start(parse_request(event.request), event.idempotency_key)
+        return retry(event.retry, event.idempotency_key, event.started_by)
+    return start(parse_request({**event.request, "started_by": event.started_by}), event.idempotency_key)

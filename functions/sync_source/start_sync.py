@@ -13,8 +13,9 @@ class StartSyncEvent(BaseModel):
     source_id: str = Field(min_length=1, max_length=64)
     occasion: str = Field(default="", max_length=200)
     full: bool = False
+    started_by: str = Field(default="", max_length=2_048)
 
 
 @state_handler(StartSyncEvent, state="Start Sync")
 def handler(event: StartSyncEvent) -> SyncStart:
-    return start_sync(event.source_id, event.occasion, event.full)
+    return start_sync(event.source_id, event.occasion, event.full, event.started_by)

@@ -26,10 +26,17 @@ RETRIED = [
     "Sandbox.Timedout",
     "TransientError",
 ]
-REDRIVABLE = {"Plan Collection"}
+REDRIVABLE = {"Plan Collection", "Mark Entries"}
 """First states of machines that catch nothing, so that a redrive goes on at the state that failed; Close Job ends
 their jobs."""
-FAIL_ERRORS = {"DocumentsRejected", "IngestionFailed", "RequestFailed", "CompactionFailed", "SyncFailed"}
+FAIL_ERRORS = {
+    "DocumentsRejected",
+    "IngestionFailed",
+    "RequestFailed",
+    "CompactionFailed",
+    "SyncFailed",
+    "RemovalIncomplete",
+}
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -45,6 +45,8 @@ BY_LISTING = "by_listing"
 """Index of the archives table: partition ``listing`` (one value), sort ``archive_id``."""
 
 _LISTING = "archive"
+_HOLDING = (DocumentStatus.PENDING, DocumentStatus.PROCESSING, DocumentStatus.COMPLETED, DocumentStatus.REMOVING)
+"""Statuses of entry versions that keep an archive from being deleted."""
 
 HEADROOM_TOKENS = 16
 """What chunks must leave free of the embedding model's window, for the contextual header that is embedded with them."""
@@ -268,7 +270,7 @@ def _holders(archive_id: str) -> list[str]:
             KeyConditionExpression="archive_status = :archive_status",
             ExpressionAttributeValues={":archive_status": f"{archive_id}#{status.value}"},
         )[0]
-        for status in (DocumentStatus.PENDING, DocumentStatus.PROCESSING, DocumentStatus.COMPLETED)
+        for status in _HOLDING
     )
     sources_found = next(aws.table("sources_table").query(**sources.listing_query(archive_id)), None) is not None
     return [name for name, found in (("entries", entries_found), ("sources", sources_found)) if found]

@@ -11,8 +11,10 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
@@ -40,6 +42,12 @@ def client(service: str) -> Any:
         service,
         config=Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60),
     )
+
+
+@cache
+def signing_client() -> Any:
+    """A client of S3 that signs addresses for others, by version 4 and for the bucket's own region."""
+    return boto3.client("s3", region_name=region(), config=Config(signature_version="s3v4"))
 
 
 @cache
@@ -93,6 +101,10 @@ class ObjectStore:
         client("s3").put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
         return key
 
+    def write_over(self, key: str, data: bytes, etag: str) -> None:
+        """Put an object in the place of the one with this ETag; ``ClientError`` (``PreconditionFailed``) of another."""
+        client("s3").put_object(Bucket=self.bucket, Key=key, Body=data, IfMatch=etag)
+
     def delete(self, key: str) -> None:
         """Delete an object (in a versioned bucket: put a delete marker); nothing happens when it is not there."""
         client("s3").delete_object(Bucket=self.bucket, Key=key)
@@ -136,6 +148,85 @@ class ObjectStore:
         for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
             for item in page.get("Contents", []):
                 yield item["Key"]
+
+    # --- uploads by others ------------------------------------------------------------------------------------------
+
+    def presigned_post(
+        self, key: str, content_type: str, metadata: Mapping[str, str], size: int, seconds: int
+    ) -> tuple[str, dict[str, str]]:
+        """Address and form fields of a POST that puts exactly this key, type, metadata and number of bytes."""
+        fields = {"Content-Type": content_type} | {f"x-amz-meta-{name}": told for name, told in metadata.items()}
+        conditions: list[Any] = [{name: told} for name, told in fields.items()]
+        conditions.append(["content-length-range", size, size])
+        made = signing_client().generate_presigned_post(
+            Bucket=self.bucket, Key=key, Fields=fields, Conditions=conditions, ExpiresIn=seconds
+        )
+        return made["url"], made["fields"]
+
+    def begin_parts(self, key: str, content_type: str, metadata: Mapping[str, str]) -> str:
+        """Begin an object that comes in parts; S3's id of the upload."""
+        answer = client("s3").create_multipart_upload(
+            Bucket=self.bucket, Key=key, ContentType=content_type, Metadata=dict(metadata)
+        )
+        return str(answer["UploadId"])
+
+    def presigned_part(self, key: str, upload_id: str, number: int, seconds: int) -> str:
+        """Address that a part is PUT to."""
+        named = {"Bucket": self.bucket, "Key": key, "UploadId": upload_id, "PartNumber": number}
+        return str(signing_client().generate_presigned_url("upload_part", Params=named, ExpiresIn=seconds))
+
+    def part_sizes(self, key: str, upload_id: str) -> dict[int, int]:
+        """Bytes of the parts that S3 has, by number; ``ClientError`` (``NoSuchUpload``) where there is no upload."""
+        pages = client("s3").get_paginator("list_parts").paginate(Bucket=self.bucket, Key=key, UploadId=upload_id)
+        return {part["PartNumber"]: part["Size"] for page in pages for part in page.get("Parts", [])}
+
+    def complete_parts(self, key: str, upload_id: str, etags: Mapping[int, str]) -> None:
+        """Put the parts together; ``ClientError`` (``InvalidPart`` …) where they are others."""
+        parts = [{"PartNumber": number, "ETag": etags[number]} for number in sorted(etags)]
+        client("s3").complete_multipart_upload(
+            Bucket=self.bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
+        )
+
+    def abort_parts(self, key: str, upload_id: str) -> None:
+        """Forget the parts."""
+        client("s3").abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+
+    # --- versions ---------------------------------------------------------------------------------------------------
+
+    def versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        """All versions of all objects below a prefix, delete markers too."""
+        pages = client("s3").get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+        for page in pages:
+            for kind, marker in (("Versions", False), ("DeleteMarkers", True)):
+                for item in page.get(kind, []):
+                    yield ObjectVersion(
+                        key=item["Key"],
+                        version_id=item["VersionId"],
+                        is_latest=bool(item["IsLatest"]),
+                        is_delete_marker=marker,
+                        modified_at=item["LastModified"],
+                    )
+
+    def erase(self, versions: Sequence[ObjectVersion]) -> int:
+        """Delete versions for good, sixteen at a time; those that are gone already count too. Returns how many."""
+        s3 = client("s3")  # made before the threads want it
+
+        def delete(each: ObjectVersion) -> None:
+            s3.delete_object(Bucket=self.bucket, Key=each.key, VersionId=each.version_id)
+
+        concurrently(delete, versions, threads=16)
+        return len(versions)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """One version of an object, or a delete marker in its place."""
+
+    key: str
+    version_id: str
+    is_latest: bool
+    is_delete_marker: bool
+    modified_at: datetime
 
 
 @cache

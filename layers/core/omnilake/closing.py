@@ -16,6 +16,7 @@ from omnilake.handler import logger
 from omnilake.ingest import collections
 from omnilake.ingest import failure as ingest_failure
 from omnilake.models import JobKind, JobStatus
+from omnilake.removal import requests as removal
 from omnilake.syncing import failure as syncing_failure
 
 
@@ -57,6 +58,8 @@ def close_job(job_id: str, status: str, error: str, cause: str) -> bool:
     handlers: dict[JobKind, Callable[[str, str, str], object]] = {
         JobKind.INGEST_DOCUMENT: ingest_failure.record_failure,
         JobKind.INGEST_COLLECTION: collections.record_failure,
+        JobKind.REINDEX_ARCHIVE: collections.record_failure,
+        JobKind.REMOVE_ENTRIES: removal.record_failure,
         JobKind.ANSWER_REQUEST: answering_failure.record_failure,
         JobKind.SYNC_SOURCE: syncing_failure.record_failure,
     }

@@ -28,8 +28,15 @@ BY_CONTENT_HASH = "by_content_hash"
 """Index: partition ``content_hash``, sort ``entry_id``."""
 
 
+UNDER_WAY = {DocumentStatus.PENDING.value, DocumentStatus.PROCESSING.value}
+"""Statuses of versions that a job works on."""
+
 _LIVE = {DocumentStatus.PENDING.value, DocumentStatus.PROCESSING.value, DocumentStatus.COMPLETED.value}
 _CLAIM_ATTEMPTS = 20
+
+
+REMOVED_CONTENT = "removed"
+"""Content hash of a version that was removed (an index is keyed by it, so there has to be one)."""
 
 
 class Claim(StrEnum):
@@ -113,7 +120,7 @@ def claim_content(
         held = _registrations().get(registration)
         if held is None:
             continue  # released in between: try again
-        if _stands(held, content_hash, besides=version if held["entry_id"] == entry_id else ""):
+        if _stands(held, content_hash, asked_by=(entry_id, version)):
             if held["entry_id"] == entry_id:
                 return held
             noted = _registrations().update(
@@ -151,6 +158,14 @@ def release_content(archive_id: str, content_hash: str, entry_id: str, version: 
     return sorted(held.get("aliases", ()))
 
 
+def aliases(archive_id: str, content_hash: str, entry_id: str, version: str) -> list[str]:
+    """Landing keys of other uploads of the content that an entry version holds."""
+    held = _registrations().get({"registration_id": _content(archive_id, content_hash)})
+    if held is None or (held["entry_id"], held["version"]) != (entry_id, version):
+        return []
+    return sorted(held.get("aliases", ()))
+
+
 def is_noted(archive_id: str, content_hash: str, alias: str) -> bool:
     """Whether another upload of a content still stands as an alias on the content's claim."""
     held = _registrations().get({"registration_id": _content(archive_id, content_hash)})
@@ -184,7 +199,7 @@ def register(
         facts: further attributes: ``source_type``, ``received_at``, ``effective_on``, ``metadata`` …; empty ones are
             left out.
     Returns:
-        False when another job has that version, and it has not failed there.
+        False when another job has that version, and it has neither failed there nor been removed since.
     """
     moment = now()
     return _entries().put(
@@ -203,7 +218,8 @@ def register(
             "updated_at": moment,
             **{name: value for name, value in facts.items() if value},
         },
-        condition="attribute_not_exists(entry_id) OR job_id = :job_id OR attribute_exists(error_code)",
+        condition="attribute_not_exists(entry_id) OR job_id = :job_id OR attribute_exists(error_code) "
+        "OR attribute_exists(removed_at)",
         values={":job_id": job_id},
     )
 
@@ -276,6 +292,126 @@ def versions(entry_id: str) -> list[dict[str, Any]]:
     )
 
 
+def get(entry_id: str, version: str) -> dict[str, Any] | None:
+    """One version of an entry."""
+    return _entries().get({"entry_id": entry_id, "version": version})
+
+
+# --- removal and reindexing -------------------------------------------------------------------------------------
+
+
+def mark_removing(entry_id: str, version: str, archive_id: str, job_id: str, abandoned_by: str = "") -> bool:
+    """Note that a removal has begun; False while a job works on the version. May be repeated.
+
+    Args:
+        abandoned_by: a job that worked on it and has ended without letting it go.
+    """
+    status = DocumentStatus.REMOVING.value
+    return _entries().update(
+        {"entry_id": entry_id, "version": version},
+        "SET #status = :status, archive_status = :archive_status, removal_job_id = :job_id, updated_at = :moment",
+        {
+            ":status": status,
+            ":archive_status": f"{archive_id}#{status}",
+            ":job_id": job_id,
+            ":moment": now(),
+            ":pending": DocumentStatus.PENDING.value,
+            ":processing": DocumentStatus.PROCESSING.value,
+            ":removed": DocumentStatus.REMOVED.value,
+            ":abandoned": abandoned_by,
+        },
+        names={"#status": "status"},
+        condition="attribute_exists(entry_id) AND #status <> :removed "
+        "AND (NOT #status IN (:pending, :processing) OR job_id = :abandoned) "
+        "AND (attribute_not_exists(reindex_job_id) OR reindex_job_id = :abandoned)",
+    )
+
+
+def bury(entry_id: str, version: str, archive_id: str, job_id: str) -> bool:
+    """Leave of a version only that it was there, and which removal took it away; False when it has come anew since."""
+    moment = now()
+    status = DocumentStatus.REMOVED.value
+    return _entries().put(
+        {
+            "entry_id": entry_id,
+            "version": version,
+            "archive_id": archive_id,
+            "archive_status": f"{archive_id}#{status}",
+            "status": status,
+            "name": "",
+            "source": "",
+            "job_id": job_id,
+            "content_hash": REMOVED_CONTENT,
+            "size": 0,
+            "created_at": moment,
+            "updated_at": moment,
+            "removed_at": moment,
+        },
+        condition="removal_job_id = :job_id OR (attribute_exists(removed_at) AND job_id = :job_id)",
+        values={":job_id": job_id},
+    )
+
+
+def begin_reindexing(entry_id: str, version: str, job_id: str, abandoned_by: str = "") -> bool:
+    """Take a searchable version for a job that indexes it anew; False when it is not in search (any more).
+
+    Args:
+        abandoned_by: a job that had taken it and has ended without letting it go.
+    """
+    return _entries().update(
+        {"entry_id": entry_id, "version": version},
+        "SET reindex_job_id = :job_id ADD index_jobs :jobs",
+        {
+            ":job_id": job_id,
+            ":jobs": {job_id},
+            ":completed": DocumentStatus.COMPLETED.value,
+            ":abandoned": abandoned_by,
+        },
+        names={"#status": "status"},
+        condition="#status = :completed AND (attribute_not_exists(reindex_job_id) OR reindex_job_id = :job_id "
+        "OR reindex_job_id = :abandoned)",
+    )
+
+
+def end_reindexing(entry_id: str, version: str, job_id: str, **facts: Any) -> bool:
+    """Let a version go that a job has indexed anew, with what has changed of it (nothing where that failed).
+
+    Returns:
+        False when it is not in search any more, or another job has taken it.
+    """
+    fields = {name: value for name, value in facts.items() if value not in ("", {}, [])}
+    values = {f":{name}": value for name, value in fields.items()}
+    assignments = ", ".join(f"#{name} = :{name}" for name in fields)
+    return _entries().update(
+        {"entry_id": entry_id, "version": version},
+        (f"SET {assignments} " if fields else "") + "REMOVE reindex_job_id",
+        values | {":job_id": job_id, ":completed": DocumentStatus.COMPLETED.value},
+        names={f"#{name}": name for name in (*fields, "status")},
+        condition="#status = :completed AND reindex_job_id = :job_id",
+    )
+
+
+def forget_alias(archive_id: str, content_hash: str, alias: str) -> None:
+    """Take an upload off the claim of a content that it was another copy of."""
+    _registrations().update(
+        {"registration_id": _content(archive_id, content_hash)},
+        "DELETE aliases :alias",
+        {":alias": {alias}},
+        condition="attribute_exists(registration_id)",
+    )
+
+
+def forget_object(ref: ObjectRef) -> None:
+    """Drop the claim on an object version, whoever has it."""
+    _registrations().delete({"registration_id": f"object#{ref.bucket}#{ref.key}#{ref.identity}"})
+
+
+def owner_of_content(archive_id: str, content_hash: str) -> tuple[str, str] | None:
+    """(entry id, version) that hold a content."""
+    held = _registrations().get({"registration_id": _content(archive_id, content_hash)})
+    return None if held is None else (held["entry_id"], held["version"])
+
+
 def of_status(archive_id: str, status: DocumentStatus, *attributes: str) -> Iterator[dict[str, Any]]:
     """Entry versions of an archive with a status, in no order that matters; only the attributes that are named."""
     names = {f"#a{number}": name for number, name in enumerate(attributes)}
@@ -288,12 +424,16 @@ def of_status(archive_id: str, status: DocumentStatus, *attributes: str) -> Iter
     )
 
 
-def _stands(claim: dict[str, Any], content_hash: str, besides: str) -> bool:
+def _stands(claim: dict[str, Any], content_hash: str, asked_by: tuple[str, str]) -> bool:
     """Whether the version that holds a claim is or becomes searchable, and no newer one of its entry has other content.
 
-    ``besides``: the version that asks, which is left out.
+    The version that asks is left out. One that is being removed still stands before others: they are noted, and brought
+    back when it is gone.
     """
-    live = [item for item in versions(claim["entry_id"]) if item["status"] in _LIVE and item["version"] != besides]
+    entry_id, _ = asked_by
+    others = [item for item in versions(claim["entry_id"]) if (claim["entry_id"], item["version"]) != asked_by]
+    standing = _LIVE if claim["entry_id"] == entry_id else _LIVE | {DocumentStatus.REMOVING.value}
+    live = [item for item in others if item["status"] in standing]
     return any(item["version"] == claim["version"] for item in live) and live[0]["content_hash"] == content_hash
 
 

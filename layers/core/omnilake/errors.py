@@ -15,12 +15,13 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
     │   ├── InvalidEncoding        ├── DocumentTooLarge          ├── NoTextFound
     │   ├── ObjectNotFound         ├── InvalidObjectName         ├── TooManyChunks
     │   ├── ScannedDocument        ├── UnsafeArchive             ├── InvalidRecord
-    │   ├── InvalidMetadata        └── TextRecognitionFailed
+    │   ├── InvalidMetadata        ├── TextRecognitionFailed └── EntryNotFound
     ├── EmbeddingRejected          vectors of a wrong shape, NaN or zero
     ├── ProviderRejected           a provider refuses a call: key, model, input
     ├── InsightsRejected           a model gave no insights that fit; the document is ingested without
     ├── SourceError                a source can't be read
-    │   └── SourceNotFound
+    │   ├── SourceNotFound     ├── SourceBusy
+    │   └── InvalidSourceType  SourceTypeNotFound  SourceTypeInUse
     ├── InvalidCollection          a collection that can't be ingested as it was asked for
     ├── RequestError               a question that can't be asked
     │   ├── InvalidRequest  ├── EmptyQuestion  ├── QuestionTooLong
@@ -28,7 +29,10 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
     │   ├── AsOfUnavailable └── ReplayIncomplete
     ├── InvalidConfiguration  GenerationRejected
     ├── ArchiveExists  InvalidArchive  ArchiveInUse
-    ├── JobNotFound  EntryNotFound  JobEnded
+    ├── JobNotFound  JobEnded
+    ├── InvalidRemoval
+    ├── InvalidEntry  EntryNotUpdatable
+    ├── InvalidUpload  UploadNotFound
     ├── EndpointUnknown  EndpointUnreachable    of the client
     └── ApiError                   a call of the API that can't be served as it stands
         ├── InvalidBody  InvalidFields  BodyTooLarge  UnsupportedMediaType
@@ -371,7 +375,7 @@ class JobNotFound(OmniLakeError):
     advice = "List the jobs with: omnilake jobs ls"
 
 
-class EntryNotFound(OmniLakeError):
+class EntryNotFound(DocumentError):
     """No entry of that name in the archive."""
 
     code = "ENTRY_NOT_FOUND"
@@ -518,6 +522,69 @@ class ExpiredCursor(InvalidCursor):
 
     code = "CURSOR_EXPIRED"
     advice = "Begin again without a cursor."
+
+
+class InvalidRemoval(OmniLakeError):
+    """A removal that can't be carried out as it was asked for: no entry, or too many at once."""
+
+    code = "REMOVAL_INVALID"
+    advice = "Name 1 to 100 entries of one archive."
+
+
+class InvalidEntry(OmniLakeError):
+    """Content that came with a call and does not fit: empty, too long, a time that is none."""
+
+    code = "ENTRY_INVALID"
+    advice = "Correct the fields; upload content that is longer as a file."
+
+
+class EntryNotUpdatable(OmniLakeError):
+    """The entry's identity is an object of another bucket: its new versions come from there."""
+
+    code = "ENTRY_NOT_UPDATABLE"
+    advice = "Put the new version to where the entry comes from and start a collection of it."
+
+
+class InvalidUpload(OmniLakeError):
+    """An upload that can't be taken: its name, its size, its parts."""
+
+    code = "UPLOAD_INVALID"
+    advice = "Correct the fields and start the upload again."
+
+
+class UploadNotFound(OmniLakeError):
+    """No upload of that id is under way in the archive."""
+
+    code = "UPLOAD_NOT_FOUND"
+    advice = "Start the upload again; an upload in parts has to be completed within three days."
+
+
+class InvalidSourceType(SourceError):
+    """A source type whose fields do not fit, or that is built in."""
+
+    code = "SOURCE_TYPE_INVALID"
+    advice = "Use 1 to 64 lower-case letters, digits, hyphens and underscores for the name and the fields."
+
+
+class SourceTypeNotFound(SourceError):
+    """No source type of that name."""
+
+    code = "SOURCE_TYPE_NOT_FOUND"
+    advice = "Create it first, or check its spelling."
+
+
+class SourceTypeInUse(SourceError):
+    """A source type that sources are of, or that exists with other fields."""
+
+    code = "SOURCE_TYPE_IN_USE"
+    advice = "Delete its sources first, or choose another name."
+
+
+class SourceBusy(SourceError):
+    """A sync of the source runs."""
+
+    code = "SOURCE_BUSY"
+    advice = "Wait for its end, or stop its execution first."
 
 
 def by_name(name: str) -> type[OmniLakeError] | None:

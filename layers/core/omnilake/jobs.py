@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from omnilake import aws
@@ -38,9 +38,16 @@ def create(
     *,
     parent_job_id: str = "",
     source_id: str = "",
+    archives: Sequence[str] = (),
+    started_by: str = "",
     **progress: int,
 ) -> bool:
-    """Record a new job as PENDING; False when it is there already (nothing is changed then)."""
+    """Record a new job as PENDING; False when it is there already (nothing is changed then).
+
+    Args:
+        archives: all that it is about, where that is more than ``archive_id``.
+        started_by: principal that asked for it.
+    """
     created = now()
     job = Job(
         job_id=job_id,
@@ -49,6 +56,8 @@ def create(
         archive_id=archive_id,
         parent_job_id=parent_job_id,
         source_id=source_id,
+        archives=[*archives] or [archive_id],
+        started_by=started_by,
         execution_arn=execution_arn,
         progress=progress,
         created_at=created,
@@ -111,6 +120,20 @@ def count(job_id: str, **progress: int) -> None:
     values = {f":p_{name}": number for name, number in progress.items()} | _OPEN_VALUES
     added = ", ".join(f"#progress.#p_{name} :p_{name}" for name in progress)
     _table().update({"job_id": job_id}, f"ADD {added}", values, names=names, condition=_OPEN)
+
+
+def redact(job_id: str, entry_ids: Collection[str]) -> None:
+    """Take the names of removed entries out of an ended job's outcomes. A job that has expired is none."""
+    item = _table().get({"job_id": job_id})
+    told = item.get("documents", []) if item is not None else []
+    kept = [
+        {"name": "", "status": each["status"], "entry_id": each["entry_id"]}
+        if each.get("entry_id") in entry_ids
+        else each
+        for each in told
+    ]
+    if kept != told:
+        _table().update({"job_id": job_id}, "SET documents = :documents", {":documents": kept})
 
 
 def reopen(job_id: str, kind: JobKind) -> bool:

@@ -1,7 +1,7 @@
 """Keys of the lake bucket, in one place.
 
-What is below ``batches/`` and ``collections/`` belongs to one execution and expires; ``entries/``, ``stores/``,
-``backups/``, ``sources/``, ``answers/`` and ``failed/requests/`` stay.
+What is below ``batches/`` and ``collections/`` belongs to one execution and expires, ``uploads/`` too; ``entries/``,
+``stores/``, ``backups/``, ``sources/``, ``answers/``, ``removals/`` and ``failed/requests/`` stay.
 Each state writes its own object and never changes another's, so a retried or restarted state converges.
 """
 
@@ -58,6 +58,20 @@ def embed_report(job_id: str, number: int) -> str:
     return f"batches/{job_id}/embed/{number:05d}.json"
 
 
+def embeddings(job_id: str) -> str:
+    """Prefix of the chunks, vectors and reports of an ingestion."""
+    return f"batches/{job_id}/embed/"
+
+
+ENTRIES = "entries/"
+"""Prefix of all that is kept of entries."""
+
+
+def entry(entry_id: str, version: str) -> str:
+    """Prefix of all that is kept of an entry version."""
+    return f"{ENTRIES}{entry_id}/{version}/"
+
+
 def entry_text(entry_id: str, version: str) -> str:
     """Extracted text of an entry version, UTF-8: what offsets point into."""
     return f"entries/{entry_id}/{version}/text.txt"
@@ -83,6 +97,11 @@ def vector_backup(store_id: str, job_id: str) -> str:
     return f"{vector_backups(store_id)}{job_id}.parquet"
 
 
+def store_files(store_id: str) -> str:
+    """Prefix of the files of a store's table."""
+    return f"{STORES_PREFIX}/{store_id}.lance/"
+
+
 def vector_backups(store_id: str) -> str:
     """Prefix of a store's backups."""
     return f"backups/{store_id}/"
@@ -103,6 +122,21 @@ def connector_batch(source_id: str, day: str, batch_id: str) -> str:
     """Records that a connector fetched (gzip JSON lines of ``Record``). ``day``: YYYY-MM-DD."""
     year, month, date = day.split("-")
     return f"sources/{source_id}/chunked/year={year}/month={month}/day={date}/batch_{batch_id}.jsonl.gz"
+
+
+def inline_record(archive_id: str, job_id: str) -> str:
+    """A document that came with a call (gzip JSON lines with one ``Record``)."""
+    return f"sources/inline/{archive_id}/{job_id}.jsonl.gz"
+
+
+def upload(archive_id: str, upload_id: str) -> str:
+    """An upload in parts that is under way (``uploads.StartedUpload``, JSON)."""
+    return f"uploads/{archive_id}/{upload_id}.json"
+
+
+def removal_part(job_id: str, part: str) -> str:
+    """A part of a removal: request, plan (gone once the removal has ended), receipt (JSON)."""
+    return f"removals/{job_id}/{part}.json"
 
 
 def connector_manifest(source_id: str, job_id: str) -> str:

@@ -254,6 +254,8 @@ class DocumentStatus(StrEnum):
     DUPLICATE = "DUPLICATE"
     EXPANDED = "EXPANDED"  # an archive file: its members are documents of their own
     DELETED = "DELETED"  # its source says that it is gone: out of search
+    REMOVING = "REMOVING"  # a removal of the entry is under way
+    REMOVED = "REMOVED"  # the lake holds nothing of it any more but that it was there
     FAILED = "FAILED"
 
 
@@ -280,6 +282,7 @@ class BatchDocument(Model):
     chunks: int = 0
     members: int = 0  # of an archive file
     left_out: int = 0  # of an archive file: directories, and what operating systems put beside documents
+    reindexed: bool = False  # its text is in the lake already: it is cut, embedded and indexed anew
     insights_status: InsightsStatus | None = None  # None: no insights were asked for
     insights_error: ErrorRecord | None = None  # does not fail the document
     error: ErrorRecord | None = None
@@ -747,6 +750,8 @@ class Answer(Model):
 class JobKind(StrEnum):
     INGEST_DOCUMENT = "ingest_document"
     INGEST_COLLECTION = "ingest_collection"
+    REINDEX_ARCHIVE = "reindex_archive"
+    REMOVE_ENTRIES = "remove_entries"
     SYNC_SOURCE = "sync_source"
     ANSWER_REQUEST = "answer_request"
     REMOVE_ENTRIES = "remove_entries"
@@ -776,6 +781,8 @@ class Job(Model):
     started_by: str = ""  # principal of the API; empty: an event, a schedule, or the function directly
     parent_job_id: str = ""  # the collection that an ingestion is a part of, or the sync of a collection
     source_id: str = ""  # of a sync
+    archives: list[str] = Field(default=[])  # all that it reads or writes: who may read them may see it
+    started_by: str = ""  # the principal that asked for it; empty: the product itself
     state: str = ""  # the state it is in, or ended in
     entered: dict[str, str] = {}  # state → when it was entered first
     progress: dict[str, int] = {}

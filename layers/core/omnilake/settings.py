@@ -37,6 +37,7 @@ class Settings(BaseModel):
     start_sync_function_arn: str = ""
     sync_machine_arn: str = ""
     collection_machine_arn: str = ""
+    removal_machine_arn: str = ""
     event_bus: str = ""
     index_queue_url: str = ""
     upload_queue_url: str = ""

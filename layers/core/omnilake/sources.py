@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from omnilake import archives, aws, connectors, jobs
+from omnilake import archives, aws, jobs, source_types
 from omnilake.clock import now
 from omnilake.connectors.protocol import source_id_of
-from omnilake.errors import JobNotFound, SourceError, SourceNotFound
+from omnilake.errors import JobNotFound, SourceBusy, SourceError, SourceNotFound
 from omnilake.models import ErrorRecord, JobStatus, Source, SourceStatus, StreamCursor
 from omnilake.settings import settings
 
@@ -27,6 +27,7 @@ LISTING = "listing"
 DEFAULT_SCHEDULE = "rate(6 hours)"
 _SCHEDULE = re.compile(r"rate\(\d{1,6} (minutes?|hours?|days?)\)|cron\([-0-9A-Za-z*,/?#L ]{9,80}\)")
 _DEFINITION = "definition"
+_LISTED = "sources"
 _STREAM = "stream#"
 _ENDED = {JobStatus.COMPLETED, JobStatus.FAILED}
 _STARTING = timedelta(hours=1)
@@ -48,7 +49,9 @@ def put(
         ArchiveNotFound: there is no such archive.
     """
     archive = archives.get_archive(archive_id)
-    parsed = connectors.parse_config(source_type, config)
+    parsed = source_types.parse_config(source_type, config)
+    if not source_types.is_read(source_type):
+        secret_name = schedule = ""  # nothing reads it
     _check_secret_name(secret_name)
     _check_schedule(schedule)
     source_id = source_id_of(archive.archive_id, source_type, parsed)
@@ -60,7 +63,7 @@ def put(
         "secret_name": secret_name,
         "schedule": schedule,
         "updated_at": moment,
-        "listing": "sources",
+        "listing": _LISTED,
         "archive_source": f"{archive_id}#{source_id}",
     }
     assignments = [f"#{name} = :{name}" for name in fields]
@@ -81,7 +84,7 @@ def get(source_id: str) -> Source:
         SourceNotFound: there is none.
     """
     item = _table().get(_key(source_id)) if source_id else None
-    if item is None:
+    if item is None or item.get("listing") != _LISTED:
         raise SourceNotFound(f"There is no source {source_id[:64]!r}.")
     return from_item(item)
 
@@ -93,7 +96,7 @@ def find(archive_id: str = "") -> Iterator[Source]:
 
 def listing_query(archive_id: str = "") -> dict[str, Any]:
     """The query of :data:`LISTING` for the sources of an archive, or for all."""
-    condition, values = "listing = :sources", {":sources": "sources"}
+    condition, values = "listing = :sources", {":sources": _LISTED}
     if archive_id:
         condition += " AND begins_with(archive_source, :archive)"
         values[":archive"] = f"{archive_id}#"
@@ -114,7 +117,7 @@ def delete(source_id: str) -> None:
         values={":none": "", ":ended": "" if is_held(source) else source.active_job_id},
     )
     if not gone:
-        raise SourceError("A sync of this source runs.", action="Wait for its end, or stop its execution first.")
+        raise SourceBusy("A sync of this source runs.")
     for cursor in cursors(source_id):
         _table().delete(_key(source_id, _STREAM + cursor.stream))
 

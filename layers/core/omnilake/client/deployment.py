@@ -144,7 +144,7 @@ class Deployment:
         """Documents of an ended ingestion or collection that failed, with their reasons. Raises ``JobNotFound``."""
         job = self.job(job_id)
         lake = aws.ObjectStore(self.outputs["LakeBucket"])
-        if job.kind is JobKind.INGEST_COLLECTION:
+        if job.kind in {JobKind.INGEST_COLLECTION, JobKind.REINDEX_ARCHIVE}:
             key = layout.collection_part(job_id, "failed")
             return lake.read_models(key, FailedItem) if lake.head(key) else []
         key = layout.batch(job_id, stages.PUBLISHED)

@@ -26,7 +26,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from omnilake import archives, aws, executions, jobs, layout
 from omnilake.errors import InvalidCollection
-from omnilake.ingest import contents, landing, stages
+from omnilake.ingest import contents, landing, reindex, stages
 from omnilake.models import (
     MAX_BATCH_DOCUMENTS,
     Batch,
@@ -47,7 +47,10 @@ MAX_BATCHES = 50_000
 """Most batches of one collection: what the map's children return must fit one state's payload."""
 
 PLAN, CLOSE = "Plan Collection", "Close Collection"
-_KIND = JobKind.INGEST_COLLECTION
+_KINDS = (JobKind.INGEST_COLLECTION, JobKind.REINDEX_ARCHIVE)
+"""Kinds of jobs that this workflow runs."""
+REDRIVABLE = (*_KINDS, JobKind.REMOVE_ENTRIES)
+"""Kinds of jobs whose executions catch nothing, so that a redrive goes on where they ended."""
 _WRITTEN_AT_ONCE = 256
 _TAKEN = {DocumentStatus.COMPLETED, DocumentStatus.EXPANDED, DocumentStatus.DELETED}
 _OUTCOMES = {
@@ -60,22 +63,33 @@ _OUTCOMES = {
 
 
 class CollectionRequest(Model):
-    """What to ingest: exactly one of a prefix, a manifest, batch files, or the failed documents of an earlier job."""
+    """What to ingest: exactly one of a prefix, a manifest, batch files, the failed documents of an earlier job, or what
+    the archive holds already (``reindex``)."""
 
     archive_id: str = Field(max_length=200)
     prefix: str = ""  # s3://bucket/below/here/
     manifest: str = ""  # s3://bucket/key of JSON lines, compressed when it ends in .gz
     batch_files: list[str] = Field(default=[], max_length=20_000)  # keys of the lake: JSON lines of ``Record``
     retry_of: str = ""  # job id
+    reindex: bool = False  # all that is in search, or the entries that are named
+    entry_ids: list[str] = Field(default=[], max_length=10_000)
     batch_documents: int = Field(default=MAX_BATCH_DOCUMENTS, ge=1, le=MAX_BATCH_DOCUMENTS)
     parent_job_id: str = ""
     source_id: str = ""
+    started_by: str = Field(default="", max_length=2_048)
 
     @model_validator(mode="after")
     def _one_origin(self) -> CollectionRequest:
-        if sum(map(bool, (self.prefix, self.manifest, self.batch_files, self.retry_of))) != 1:
-            raise ValueError("name exactly one of prefix, manifest, batch_files and retry_of")
+        if sum(map(bool, (self.prefix, self.manifest, self.batch_files, self.retry_of, self.reindex))) != 1:
+            raise ValueError("name exactly one of prefix, manifest, batch_files, retry_of and reindex")
+        if self.entry_ids and not self.reindex:
+            raise ValueError("entry_ids are named for a reindexing only")
         return self
+
+    @property
+    def kind(self) -> JobKind:
+        """Of the job."""
+        return JobKind.REINDEX_ARCHIVE if self.reindex else JobKind.INGEST_COLLECTION
 
 
 class CollectionEvent(Model):
@@ -132,9 +146,10 @@ def parse_request(fields: dict[str, Any]) -> CollectionRequest:
         raise InvalidCollection(f"The request does not fit in: {'; '.join(faults)}.") from None
 
 
-def job_id_of(archive_id: str, key: str) -> str:
+def job_id_of(archive_id: str, key: str, kind: JobKind = JobKind.INGEST_COLLECTION) -> str:
     """The job id of a collection; the same key is the same job."""
-    return f"collect-{jobs.name_part(archive_id)}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+    verb = "reindex" if kind is JobKind.REINDEX_ARCHIVE else "collect"
+    return f"{verb}-{jobs.name_part(archive_id)}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
 
 
 def prepare(request: CollectionRequest, job_id: str) -> str:
@@ -151,7 +166,13 @@ def prepare(request: CollectionRequest, job_id: str) -> str:
     arn = aws.execution_arn(machine, job_id)
     aws.lake().write_model(layout.collection_part(job_id, "request"), request)
     jobs.create(
-        job_id, _KIND, request.archive_id, arn, parent_job_id=request.parent_job_id, source_id=request.source_id
+        job_id,
+        request.kind,
+        request.archive_id,
+        arn,
+        parent_job_id=request.parent_job_id,
+        source_id=request.source_id,
+        started_by=request.started_by,
     )
     return arn
 
@@ -168,13 +189,13 @@ def start(request: CollectionRequest, idempotency_key: str = "") -> Started:
     """
     if request.retry_of:
         _retried(request.retry_of)
-    job_id = job_id_of(request.archive_id, idempotency_key or uuid.uuid4().hex)
+    job_id = job_id_of(request.archive_id, idempotency_key or uuid.uuid4().hex, request.kind)
     arn = prepare(request, job_id)
     executions.start_once(settings().require("collection_machine_arn"), job_id, {"job_id": job_id})
     return Started(job_id=job_id, execution_arn=arn)
 
 
-def retry(job_id: str, idempotency_key: str = "") -> Started:
+def retry(job_id: str, idempotency_key: str = "", started_by: str = "") -> Started:
     """Ingest again what failed of a job, and only that.
 
     Raises:
@@ -182,20 +203,22 @@ def retry(job_id: str, idempotency_key: str = "") -> Started:
         InvalidCollection: it has not ended, or it is no ingestion.
     """
     job = _retried(job_id)
-    return start(CollectionRequest(archive_id=job.archive_id, retry_of=job_id), idempotency_key)
+    request = CollectionRequest(archive_id=job.archive_id, retry_of=job_id, started_by=started_by)
+    return start(request, idempotency_key)
 
 
 def redrive(job_id: str) -> Started:
     """Let the execution of a failed collection go on where it ended: batches that were ingested are not run again.
+    The same goes for reindexings and removals.
 
     Raises:
         JobNotFound: there is no such job.
-        InvalidCollection: it is no collection, or its execution can't be redriven.
+        InvalidCollection: it is of another kind, or its execution can't be redriven.
     """
     job = jobs.get(job_id)
-    if job.kind is not _KIND:
+    if job.kind not in REDRIVABLE:
         raise InvalidCollection(
-            f"Job {job_id} is of kind {job.kind.value}; collections can be redriven.",
+            f"Job {job_id} is of kind {job.kind.value}; collections, reindexings and removals can be redriven.",
             action="Retry it instead: omnilake jobs retry JOB",
         )
     try:
@@ -206,13 +229,13 @@ def redrive(job_id: str) -> Started:
         raise InvalidCollection(
             f"The execution of job {job_id} can't be redriven.", action="Wait for its end, or retry what failed."
         ) from error
-    jobs.reopen(job_id, _KIND)
+    jobs.reopen(job_id, job.kind)
     return Started(job_id=job_id, execution_arn=job.execution_arn)
 
 
 def _retried(job_id: str) -> Job:
     job = jobs.get(job_id)
-    if job.kind not in {_KIND, JobKind.INGEST_DOCUMENT}:
+    if job.kind not in {*_KINDS, JobKind.INGEST_DOCUMENT}:
         raise InvalidCollection(f"Job {job_id} is of kind {job.kind.value}; ingestions can be retried.")
     if job.status not in {JobStatus.COMPLETED, JobStatus.FAILED}:
         raise InvalidCollection(f"Job {job_id} has not ended.", action="Wait for its end.")
@@ -229,8 +252,8 @@ def plan_collection(job_id: str) -> PlanResult:
         InvalidCollection: nothing to ingest, too much for one collection, or a place that can't be read.
     """
     request = aws.lake().read_model(layout.collection_part(job_id, "request"), CollectionRequest)
-    jobs.reopen(job_id, _KIND)
-    jobs.enter(job_id, _KIND, PLAN)
+    jobs.reopen(job_id, request.kind)
+    jobs.enter(job_id, request.kind, PLAN)
     batches = documents = 0
     lines: list[bytes] = []
     planned = _batches(request, job_id)
@@ -243,7 +266,7 @@ def plan_collection(job_id: str) -> PlanResult:
             batches += len(group)
             if batches > MAX_BATCHES:
                 raise InvalidCollection(f"The collection has more than {MAX_BATCHES:,} batches.", action="Split it.")
-            jobs.enter(job_id, _KIND, PLAN, documents=documents)
+            jobs.enter(job_id, request.kind, PLAN, documents=documents)
     except ClientError as error:
         code = aws.error_code(error)
         if code in {"NoSuchBucket", "NoSuchKey", "AccessDenied", "404", "403"}:
@@ -255,7 +278,7 @@ def plan_collection(job_id: str) -> PlanResult:
     if not documents:
         raise InvalidCollection("There is nothing to ingest.")
     aws.lake().write(layout.collection_part(job_id, "batches"), b"\n".join(lines) + b"\n", "application/x-ndjson")
-    jobs.enter(job_id, _KIND, "Ingest Batches", documents=documents, planned_batches=batches)
+    jobs.enter(job_id, request.kind, "Ingest Batches", documents=documents, planned_batches=batches)
     return PlanResult(batches=batches, documents=documents)
 
 
@@ -279,11 +302,13 @@ def _batches(request: CollectionRequest, job_id: str) -> Iterator[BatchManifest]
 
 def _references(request: CollectionRequest, job_id: str) -> Iterator[ObjectRef]:
     if request.prefix:
-        return _below(*_address(request.prefix))
+        return _below(*_address(request.prefix), request.archive_id)
     if request.manifest:
-        return _listed(*_address(request.manifest), job_id, request.batch_documents)
+        return _listed(request, job_id)
     if request.batch_files:
         return _recorded(request.batch_files)
+    if request.reindex:
+        return reindex.references(request.archive_id, request.entry_ids)
     return _failed(request.retry_of)
 
 
@@ -294,23 +319,50 @@ def _address(url: str) -> tuple[str, str]:
     return parts[1], parts[2]
 
 
-def _below(bucket: str, prefix: str) -> Iterator[ObjectRef]:
+def may_read(bucket: str, key: str, archive_id: str) -> bool:
+    """Whether a collection of an archive may be read from an object: not from what the stack keeps for others.
+
+    The lake is not read at all, the zones of the landing bucket only as far as they are the archive's own.
+    """
+    if bucket == aws.lake().bucket:
+        return False
+    if bucket != settings().require("landing_bucket"):
+        return True
+    zone = next((zone for zone in (*landing.ZONES, landing.ARCHIVED) if key.startswith(zone)), "")
+    return not zone or key.removeprefix(zone).startswith(f"{archive_id}/")
+
+
+def _checked(bucket: str, key: str, archive_id: str) -> None:
+    if not may_read(bucket, key, archive_id):
+        raise InvalidCollection(
+            "The collection would be read from what the stack keeps of archives.",
+            action="Read from below incoming/, processed/, failed/ or archived/ of the archive itself, or elsewhere.",
+        )
+
+
+def _below(bucket: str, prefix: str, archive_id: str) -> Iterator[ObjectRef]:
+    if bucket == aws.lake().bucket:
+        _checked(bucket, prefix, archive_id)
     pages = aws.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     for page in pages:
         for item in page.get("Contents", []):
             if not (item["Key"].endswith("/") and item["Size"] == 0):  # a "folder" of the S3 console
+                _checked(bucket, item["Key"], archive_id)
                 yield ObjectRef(bucket=bucket, key=item["Key"], size=item["Size"], etag=item["ETag"])
 
 
-def _listed(bucket: str, key: str, job_id: str, size: int) -> Iterator[ObjectRef]:
-    """References of a manifest. Its records, and what is neither, are copied to files of ``size`` lines each."""
+def _listed(request: CollectionRequest, job_id: str) -> Iterator[ObjectRef]:
+    """References of a manifest. Its records, and what is neither, are copied to files of a batch's lines each."""
+    bucket, key = _address(request.manifest)
+    _checked(bucket, key, request.archive_id)
+    size = request.batch_documents
     pending: list[bytes] = []
     number = 0
     for line in contents.iterate_lines(bucket, key):
         if not line.strip():
             continue
         reference = _reference(line, bucket)
-        if reference is not None:
+        if reference is not None and may_read(reference.bucket, reference.key, request.archive_id):
             yield reference
             continue
         pending.append(line.rstrip(b"\r\n"))
@@ -347,7 +399,7 @@ def _recorded(keys: Iterable[str]) -> Iterator[ObjectRef]:
 
 def _failed(job_id: str) -> Iterator[ObjectRef]:
     """What failed of a job, each once: of two versions of one path that failed, ``failed/`` holds the newer."""
-    if jobs.get(job_id).kind is not _KIND:
+    if jobs.get(job_id).kind not in _KINDS:
         items: Iterable[FailedItem] = failed_of(stages.read(job_id, stages.PUBLISHED))
     elif aws.lake().head(layout.collection_part(job_id, "failed")) is None:
         return
@@ -368,8 +420,8 @@ def _failed(job_id: str) -> Iterator[ObjectRef]:
 def close_collection(job_id: str) -> CloseResult:
     """Add up the outcomes of all batches, keep the list of what failed, end the job. May be repeated."""
     request = aws.lake().read_model(layout.collection_part(job_id, "request"), CollectionRequest)
-    jobs.reopen(job_id, _KIND)
-    jobs.enter(job_id, _KIND, CLOSE)
+    jobs.reopen(job_id, request.kind)
+    jobs.enter(job_id, request.kind, CLOSE)
     counts: Counter[str] = Counter()
     codes: Counter[str] = Counter()
     failed: list[FailedItem] = []
@@ -395,9 +447,9 @@ def close_collection(job_id: str) -> CloseResult:
     }
     error = _error(codes) if failed and len(failed) == total else None
     if error is None:
-        jobs.complete(job_id, _KIND, CLOSE, result_key=key, **progress)
+        jobs.complete(job_id, request.kind, CLOSE, result_key=key, **progress)
     else:
-        jobs.fail(job_id, _KIND, CLOSE, error, result_key=key, **progress)
+        jobs.fail(job_id, request.kind, CLOSE, error, result_key=key, **progress)
     _announce(request, job_id, counts, error)
     return CloseResult(**{name: counts[name] for name in _OUTCOMES}, error_code=error.code if error else "")
 
@@ -405,8 +457,8 @@ def close_collection(job_id: str) -> CloseResult:
 def record_failure(job_id: str, error: str, cause: str) -> None:
     """Close the job of a collection whose execution failed, timed out or was stopped; it can be redriven."""
     record = ErrorRecord.of_state(error, cause)
-    jobs.fail(job_id, _KIND, "", record)
     request = aws.lake().read_model(layout.collection_part(job_id, "request"), CollectionRequest)
+    jobs.fail(job_id, request.kind, "", record)
     _announce(request, job_id, Counter(), record)
 
 
@@ -487,4 +539,5 @@ def _announce(request: CollectionRequest, job_id: str, counts: Counter[str], err
     told |= {name: counts[name] for name in _OUTCOMES}
     if error is not None:
         told["error"] = error.model_dump(mode="json")
-    aws.publish_event("Collection Failed" if error else "Collection Completed", told)
+    what = "Reindexing" if request.reindex else "Collection"
+    aws.publish_event(f"{what} Failed" if error else f"{what} Completed", told)

@@ -170,10 +170,15 @@ def entry_of(ref: ObjectRef, archive_id: str, lines: dict[Line, bytes]) -> str:
             record = parse_record(lines.get(line_of(ref), b""))
             return entries.entry_id_of(archive_id, record.source_type, record.record_id)
         head = aws.ObjectStore(ref.bucket).head(ref.key, ref.version_id) or {}
-        source = unquote(head.get("Metadata", {}).get(SOURCE_METADATA, ""))
+        source = source_of(head)
         return entries.entry_id_of(archive_id, *(("source", source) if source else _identity(ref)[0]))
     except (InvalidRecord, InvalidObjectName):
         return ""
+
+
+def source_of(head: dict[str, Any]) -> str:
+    """Where an upload says that it comes from; empty when it does not."""
+    return unquote(head.get("Metadata", {}).get(SOURCE_METADATA, ""))
 
 
 def read_lines(refs: Iterable[ObjectRef]) -> dict[Line, bytes]:

@@ -10,7 +10,7 @@ from io import BytesIO
 from omnilake import archives, aws, entries, extraction, jobs, layout
 from omnilake.errors import DocumentError, ScannedDocument
 from omnilake.extraction import ocr
-from omnilake.ingest import contents, landing, rules, stages
+from omnilake.ingest import contents, landing, reindex, rules, stages
 from omnilake.labels import TENANT_NAMES
 from omnilake.models import (
     Archive,
@@ -44,6 +44,8 @@ def extract_text(job_id: str) -> stages.BatchResult:
 def _extract(
     document: BatchDocument, archive: Archive, job_id: str, lines: dict[contents.Line, bytes]
 ) -> BatchDocument:
+    if document.reindexed:
+        return reindex.read(document, archive)
     entries.start(document.entry_id, document.version, archive.archive_id, job_id)
     try:
         if document.ref.line is not None:

@@ -35,8 +35,12 @@ def record_failure(job_id: str, error: str, cause: str, state: str = "") -> Publ
             "error": record if any(document.live for document in batch.documents) else batch.error,
         }
     )
-    indexed = [(each.entry_id, each.version) for each in closed.documents if each.error == record and each.chunks]
-    purge(job_id, closed.archive_id, indexed)
+    indexed = [
+        (each.entry_id, each.version)
+        for each in closed.documents
+        if each.error == record and each.chunks and not each.reindexed  # what is reindexed stays in search
+    ]
+    purge(job_id, closed.archive_id, indexed, backups=[job_id])
     return close_batch(closed, state)
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from omnilake import archives, aws, entries, jobs
 from omnilake.embedding import report
 from omnilake.errors import ArchiveNotFound, StageFailed
-from omnilake.ingest import landing, stages
+from omnilake.ingest import landing, reindex, stages
 from omnilake.ingest.purge import purge
 from omnilake.insights import outcomes as insights
 from omnilake.models import Archive, Batch, BatchDocument, DocumentStatus, ErrorRecord, JobKind
@@ -115,6 +115,9 @@ def _close_in_turn(documents: list[BatchDocument], batch: Batch, archive: Archiv
 
 
 def _close(document: BatchDocument, batch: Batch, archive: Archive | None) -> None:
+    if document.reindexed:
+        _close_reindexed(document, batch, archive)
+        return
     if document.status in _CURRENT:
         if not document.entry_id:
             return  # its source deleted what was never here
@@ -131,11 +134,7 @@ def _close(document: BatchDocument, batch: Batch, archive: Archive | None) -> No
             left_out=document.left_out,
             characters=document.characters,
             metadata=document.metadata,
-            embedding_space=archive.space.space_id if archive else "",
-            chunker=(document.chunking or archive.chunking).kind if archive else "",
-            configuration_hash=archive.configuration_hash if archive else "",
-            insights_status=document.insights_status or "",  # empty: none were asked for
-            insights_error=document.insights_error.code if document.insights_error else "",
+            **_indexing(document, batch, archive),
         )
         keeps_all = archive is not None and not archive.retain_latest_originals_only
         _supersede(document, batch.job_id, batch.archive_id, keeps_all)
@@ -155,6 +154,27 @@ def _close(document: BatchDocument, batch: Batch, archive: Archive | None) -> No
     landing.move(document.ref, document.status, batch.job_id, document.error, document.version)
     if document.status == DocumentStatus.DUPLICATE and document.entry_id:
         _bring_back_if_left_alone(document, batch.archive_id)
+
+
+def _indexing(document: BatchDocument, batch: Batch, archive: Archive | None) -> dict[str, Any]:
+    """What the registry says of how a version was cut, embedded and indexed."""
+    return {
+        "indexed_by": batch.job_id if document.chunks else "",
+        "embedding_space": archive.space.space_id if archive else "",
+        "chunker": (document.chunking or archive.chunking).kind if archive else "",
+        "configuration_hash": archive.configuration_hash if archive else "",
+        "insights_status": document.insights_status or "",  # empty: none were asked for
+        "insights_error": document.insights_error.code if document.insights_error else "",
+    }
+
+
+def _close_reindexed(document: BatchDocument, batch: Batch, archive: Archive | None) -> None:
+    """Let a version go that was indexed anew. One that has left search meanwhile takes its new rows with it."""
+    if document.status == DocumentStatus.DUPLICATE or not document.entry_id:
+        return
+    facts = {"chunks": document.chunks, **_indexing(document, batch, archive)}
+    if not reindex.end(document, batch.job_id, **facts):
+        purge(batch.job_id, batch.archive_id, [(document.entry_id, document.version)], backups=[batch.job_id])
 
 
 def _bring_back_if_left_alone(document: BatchDocument, archive_id: str) -> None:
@@ -274,7 +294,7 @@ def outcome(document: BatchDocument) -> dict[str, Any]:
 
 
 def _event(document: BatchDocument, batch: Batch) -> tuple[str, dict[str, Any]]:
-    kind = _EVENTS.get(document.status, "Document Ingested")
+    kind = _EVENTS.get(document.status, "Document Reindexed" if document.reindexed else "Document Ingested")
     return kind, {"job_id": batch.job_id, "archive_id": batch.archive_id, **outcome(document)}
 
 

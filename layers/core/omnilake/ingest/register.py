@@ -6,7 +6,7 @@ from typing import Any
 
 from omnilake import archives, aws, entries, jobs, layout
 from omnilake.errors import ArchiveNotFound, DocumentError, JobNotFound, ObjectNotFound, TransientError
-from omnilake.ingest import contents, landing, stages
+from omnilake.ingest import contents, landing, reindex, stages
 from omnilake.models import (
     Archive,
     Batch,
@@ -76,6 +76,8 @@ def _register(
             landing.parse_key(ref.key)
         if isinstance(archive, ArchiveNotFound):
             raise archive
+        if reindex.is_reference(ref):
+            return reindex.begin(ref, archive.archive_id, job_id)
         ref, head = _found(ref)
         document = document.model_copy(update={"ref": ref})
         if entries.claim_object(document.ref, job_id) is entries.Claim.TAKEN:
@@ -130,7 +132,27 @@ def _claim(document: BatchDocument, content: contents.Content, archive_id: str, 
     )
     if content.deleted and not entries.versions(content.entry_id):
         return document.model_copy(update={"status": DocumentStatus.DELETED, "entry_id": "", "version": ""})
-    registered = entries.register(
+    if not record_version(content, document.ref, archive_id, job_id):
+        itself = f"{content.entry_id}/{content.version}"
+        return _duplicate(document.model_copy(update={"entry_id": "", "version": ""}), itself)
+    if content.deleted:
+        return document.model_copy(update={"status": DocumentStatus.DELETED})
+    claim = entries.claim_content(
+        archive_id, content.content_hash, content.entry_id, content.version, job_id, alias=document.ref.key
+    )
+    if (claim["entry_id"], claim["version"]) != (content.entry_id, content.version):
+        return _duplicate(document, f"{claim['entry_id']}/{claim['version']}")
+    return document
+
+
+def record_version(content: contents.Content, ref: ObjectRef, archive_id: str, job_id: str) -> bool:
+    """Record a version as PENDING, as :func:`omnilake.entries.register`; the same job may do so again.
+
+    Args:
+        content: the version.
+        ref: where its bytes lie.
+    """
+    return entries.register(
         content.entry_id,
         content.version,
         archive_id=archive_id,
@@ -142,21 +164,17 @@ def _claim(document: BatchDocument, content: contents.Content, archive_id: str, 
         source_type=content.identity[0],
         received_at=content.received_at,
         effective_on=content.effective_on,
-        etag=document.ref.etag.strip('"'),
+        etag=ref.etag.strip('"'),
         metadata=content.metadata,
         sha256=content.sha256,
+        origin=origin_of(ref),
+        index_jobs={job_id},
     )
-    if not registered:
-        itself = f"{content.entry_id}/{content.version}"
-        return _duplicate(document.model_copy(update={"entry_id": "", "version": ""}), itself)
-    if content.deleted:
-        return document.model_copy(update={"status": DocumentStatus.DELETED})
-    claim = entries.claim_content(
-        archive_id, content.content_hash, content.entry_id, content.version, job_id, alias=document.ref.key
-    )
-    if (claim["entry_id"], claim["version"]) != (content.entry_id, content.version):
-        return _duplicate(document, f"{claim['entry_id']}/{claim['version']}")
-    return document
+
+
+def origin_of(ref: ObjectRef) -> dict[str, Any]:
+    """Where the bytes of an entry version came from, as its record keeps it."""
+    return ref.model_dump(include={"bucket", "key", "version_id", "sequencer", "etag", "line"}, exclude_none=True)
 
 
 def _duplicate(document: BatchDocument, of: str) -> BatchDocument:

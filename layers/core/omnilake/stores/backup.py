@@ -9,7 +9,7 @@ is asked of the registry when the store is made again.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,6 +41,37 @@ def write(store: Store, job_id: str, batches: Sequence[pa.Table]) -> str:
     )
 
 
+def take_out(store: Store, job_id: str, versions: Collection[EntryVersion]) -> int:
+    """Take the rows of some entry versions out of a backup; one that is left without rows goes. May be repeated.
+
+    Returns:
+        How many rows.
+
+    Raises:
+        StageFailed: the backup can't be read.
+    """
+    key = layout.vector_backup(store.store_id, job_id)
+    if aws.lake().head(key) is None:
+        return 0
+    rows = _table(key)
+    kept = rows.filter(pa.array([owner not in versions for owner in _owners(rows)], pa.bool_()))
+    if not kept.num_rows:
+        aws.lake().delete(key)
+    elif kept.num_rows < rows.num_rows:
+        write(store, job_id, [kept])
+    return int(rows.num_rows - kept.num_rows)
+
+
+def holds(store_id: str, job_id: str, versions: Collection[EntryVersion]) -> int:
+    """How many rows of some entry versions a backup holds.
+
+    Raises:
+        StageFailed: the backup can't be read.
+    """
+    key = layout.vector_backup(store_id, job_id)
+    return sum(owner in versions for owner in _owners(_table(key))) if aws.lake().head(key) is not None else 0
+
+
 def rebuild(store: Store) -> int:
     """Make a store again of its backups: of every entry version that the registry calls COMPLETED, all its rows.
 
@@ -61,7 +92,7 @@ def rebuild(store: Store) -> int:
     committed = 0
     for key in aws.lake().keys(layout.vector_backups(store.store_id)):
         rows = _read(key, store)
-        kept = _standing(rows)
+        kept = _standing(rows, key.rpartition("/")[2].removesuffix(".parquet"))
         if kept.num_rows:
             commit(store, [kept])
             committed += kept.num_rows
@@ -72,8 +103,8 @@ def rebuild(store: Store) -> int:
 def _read(key: str, store: Store) -> pa.Table:
     """Rows of a backup in the store's present schema; columns that came later are null."""
     wanted = schema(store.space.dimensions)
+    rows = _table(key)
     try:
-        rows = pq.read_table(io.BytesIO(aws.lake().read(key)))
         for field in wanted:
             if field.name not in rows.column_names:
                 rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
@@ -82,18 +113,29 @@ def _read(key: str, store: Store) -> pa.Table:
         raise StageFailed(f"The backup {key} does not fit into the store ({type(error).__name__}).") from error
 
 
-def _standing(rows: pa.Table) -> pa.Table:
-    """The rows whose entry version is in search by the registry."""
-    owners: list[EntryVersion] = list(zip(rows["entry_id"].to_pylist(), rows["version"].to_pylist(), strict=True))
-    standing = set(_completed({entry_id for entry_id, _ in owners}))
+def _table(key: str) -> pa.Table:
+    try:
+        return pq.read_table(io.BytesIO(aws.lake().read(key)))
+    except (pa.ArrowException, ValueError) as error:
+        raise StageFailed(f"The backup {key} can't be read ({type(error).__name__}).") from error
+
+
+def _owners(rows: pa.Table) -> list[EntryVersion]:
+    return list(zip(rows["entry_id"].to_pylist(), rows["version"].to_pylist(), strict=True))
+
+
+def _standing(rows: pa.Table, job_id: str) -> pa.Table:
+    """The rows whose entry version is in search by the registry, as this job indexed it last."""
+    owners = _owners(rows)
+    standing = _completed({entry_id for entry_id, _ in owners}, job_id)
     return rows.filter(pa.array([owner in standing for owner in owners], pa.bool_()))
 
 
-def _completed(entry_ids: Iterable[str]) -> list[EntryVersion]:
+def _completed(entry_ids: Iterable[str], job_id: str) -> set[EntryVersion]:
     found = aws.concurrently(entries.versions, sorted(entry_ids))
-    return [
+    return {
         (item["entry_id"], item["version"])
         for versions in found
         for item in versions
-        if item["status"] == DocumentStatus.COMPLETED.value
-    ]
+        if item["status"] == DocumentStatus.COMPLETED.value and item.get("indexed_by", job_id) == job_id
+    }

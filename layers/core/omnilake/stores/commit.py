@@ -11,7 +11,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -22,7 +22,17 @@ from lancedb.table import Table
 
 from omnilake.errors import IncompleteIndexing, TransientError
 from omnilake.models import Store
-from omnilake.stores.table import INDEXED_TEXT_INDEX, KEY, add_missing_columns, open_store, quoted
+from omnilake.stores.table import (
+    FULL_TEXT,
+    INDEXED_TEXT,
+    INDEXED_TEXT_INDEX,
+    KEY,
+    VECTOR,
+    add_missing_columns,
+    open_store,
+    open_store_at,
+    quoted,
+)
 
 COMMIT_ATTEMPTS = 6
 """Tries of one write that meets another's commit, before the messages go back to the queue."""
@@ -102,9 +112,10 @@ def commit(store: Store, batches: Sequence[pa.Table]) -> Commit:
     held = _held(table, entry_ids)
     wanted = {key.chunk_id: position for position, key in enumerate(offered)}
     present = {key.chunk_id for key in held}
-    missing = sorted(position for chunk_id, position in wanted.items() if chunk_id not in present)
-    if missing:
-        _persist(table, lambda: _upsert(table, incoming.take(missing)))
+    same = _unchanged(table, incoming, {name: wanted[name] for name in present & wanted.keys()})
+    written = sorted(position for chunk_id, position in wanted.items() if chunk_id not in same)
+    if written:
+        _persist(table, lambda: _upsert(table, incoming.take(written)))
     renewed = {key.entry_version for key in offered}
     left_over = [key.chunk_id for key in held if key.entry_version in renewed and key.chunk_id not in wanted]
     _delete(table, _filters(KEY, left_over))
@@ -130,6 +141,39 @@ def remove_versions(store: Store, versions: Iterable[EntryVersion]) -> None:
     _delete(table, _version_filters(pairs & held))
 
 
+def rows_of(store: Store, versions: Iterable[EntryVersion], version: int | None = None) -> int:
+    """How many rows of some entry versions a store holds, now or in an older version of its table.
+
+    Raises:
+        AsOfUnavailable: the table has no such version any more.
+    """
+    table = open_store(store) if version is None else open_store_at(store, version)
+    pairs = set(versions)
+    return sum(key.entry_version in pairs for key in _held(table, sorted({entry_id for entry_id, _ in pairs})))
+
+
+def add_row_again(store: Store) -> None:
+    """Write one row of a store anew as it is, so that there are two fragments to compact. Of an empty store none.
+
+    Raises:
+        TransientError: other commits kept coming in between.
+    """
+    table = open_store(store)
+    row = table.search().limit(1).to_arrow()
+    if row.num_rows:
+        _persist(table, lambda: _upsert(table, row.select(table.schema.names).cast(table.schema)))
+
+
+def build_text_index(store: Store) -> None:
+    """Build the full-text index anew: of the rows that there are. Searches go on with the one before until it is done.
+
+    Raises:
+        TransientError: other commits kept coming in between.
+    """
+    table = open_store(store)
+    _persist(table, lambda: table.create_index(INDEXED_TEXT, config=FULL_TEXT, name=INDEXED_TEXT_INDEX, replace=True))
+
+
 def needs_optimising(store: Store) -> bool:
     """Whether a table has too many fragments, or too many rows that its full-text index does not cover."""
     table = open_store(store)
@@ -142,16 +186,20 @@ def needs_optimising(store: Store) -> bool:
     return bool(index.num_unindexed_rows > min(UNINDEXED_ROWS_LIMIT, UNINDEXED_LIMIT * total))
 
 
-def optimise(store: Store) -> None:
+def optimise(store: Store, kept_for: timedelta = VERSION_KEPT_FOR) -> None:
     """Compact fragments, drop versions that nobody reads any more, bring indexes up to date.
 
     Only the store's committer calls it, between commits: beside a writer it fails.
+
+    Args:
+        store: whose table.
+        kept_for: how long superseded versions stay readable.
 
     Raises:
         TransientError: other commits kept coming in between.
     """
     table = open_store(store)
-    _persist(table, lambda: table.optimize(cleanup_older_than=VERSION_KEPT_FOR))
+    _persist(table, lambda: table.optimize(cleanup_older_than=kept_for))
     _give_back_memory()
 
 
@@ -161,6 +209,20 @@ def _give_back_memory() -> None:
         import ctypes
 
         ctypes.CDLL(None).malloc_trim(0)  # malloc_trim(3)
+
+
+def _unchanged(table: Table, incoming: pa.Table, positions: Mapping[str, int]) -> set[str]:
+    """Those chunks that the table holds as they come in. What the archive's settings decide may have changed besides
+    the text that the chunk's id is made of: its context, its labels."""
+    columns = [name for name in table.schema.names if name != VECTOR]
+    coming = incoming.select(columns)
+    same: set[str] = set()
+    for condition in _filters(KEY, sorted(positions)):
+        for row in table.search().where(condition).select(columns).limit(_ALL).to_arrow().to_pylist():
+            (new,) = coming.slice(positions[row[KEY]], 1).to_pylist()
+            if new == row:
+                same.add(row[KEY])
+    return same
 
 
 def _upsert(table: Table, missing: pa.Table) -> object:

@@ -1,8 +1,10 @@
 """Index Chunks: messages of the index queue → one commit for each store, an answer for each execution.
 
 A message is ``{"job_id", "archive_id", "embed_batches", "task_token"}`` and is answered with its token, or
-``{"job_id", "archive_id", "purge": [{"entry_id", "version"}, …]}``: rows to take out, which nobody waits for. The queue
-is FIFO with the store as message group, so what is handed over here is all that is being written to these stores.
+``{"job_id", "archive_id", "purge": [{"entry_id", "version"}, …]}``: rows to take out, which nobody waits for (with
+``"backups": [job id, …]`` out of these backups too). A removal sends ``{"job_id", "archive_id", "removal": "erase" or
+"release", "task_token"}``; its plan lies in the lake. The queue is FIFO with the store as message group, so what is
+handed over here is all that is being written to these stores.
 
 Entries that an embedding batch has rejected are left out whole; Publish Entries marks them. What is committed is kept
 as Parquet too (:mod:`omnilake.stores.backup`), before the execution is answered.
@@ -17,7 +19,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -33,8 +35,9 @@ from omnilake.errors import ArchiveNotFound, EmbeddingRejected, OmniLakeError, S
 from omnilake.insights import outcomes
 from omnilake.models import Chunk, EmbeddingSpace, JobId, JobKind, Store
 from omnilake.queues import redeliver_soon
+from omnilake.removal.requests import read_plan
 from omnilake.settings import settings
-from omnilake.stores import backup
+from omnilake.stores import backup, erasure
 from omnilake.stores.commit import Commit, EntryVersion, commit, needs_optimising, optimise, remove_versions
 from omnilake.stores.table import KEY, VECTOR, rows
 
@@ -78,10 +81,12 @@ class IndexMessage(BaseModel):
     embed_batches: int = Field(default=0, ge=0)
     task_token: str = ""
     purge: list[EntryVersionRef] = []
+    backups: list[JobId] = []
+    removal: Literal["", "erase", "release"] = ""
 
     @model_validator(mode="after")
     def _asks_for_one_thing(self) -> IndexMessage:
-        if bool(self.task_token) == bool(self.purge):
+        if bool(self.task_token) == bool(self.purge) or (self.removal and self.embed_batches):
             raise ValueError("either a task token or a purge")
         return self
 
@@ -177,8 +182,11 @@ class _Committer:
         for request in self._requests:
             if request.message.purge:
                 self._commit(store)  # a purge takes out what came before it, never what comes after
-                remove_versions(store, [(each.entry_id, each.version) for each in request.message.purge])
-                self._close(request)
+                self._purge(request, store)
+                continue
+            if request.message.removal:
+                self._commit(store)
+                self._remove(request, store)
                 continue
             try:
                 self._gathered.append(_Staged(request, staged_rows(request.message, store)))
@@ -200,6 +208,30 @@ class _Committer:
                 chunk_id in done.chunk_ids for batch in staged.batches for chunk_id in batch[KEY].to_pylist()
             )
             self._answer(staged.request, rows_in_store, done.store_version)
+
+    def _purge(self, request: _Request, store: Store) -> None:
+        versions = {(each.entry_id, each.version) for each in request.message.purge}
+        remove_versions(store, versions)
+        for job_id in request.message.backups:
+            backup.take_out(store, job_id, versions)
+        self._close(request)
+
+    def _remove(self, request: _Request, store: Store) -> None:
+        message = request.message
+        try:
+            if message.removal == "release":
+                done = erasure.release(store)
+            else:
+                plan = read_plan(message.job_id)
+                versions = {(each.entry_id, each.version) for each in plan.versions}
+                jobs.enter(message.job_id, JobKind.REMOVE_ENTRIES, "Erase Rows")
+                done = erasure.erase(store, versions, plan.job_ids)
+                jobs.count(message.job_id, rows=done.rows)
+        except StageFailed as error:
+            self._refuse(request, error)
+            return
+        _tell(message, "send_task_success", output=done.model_dump_json())
+        self._close(request)
 
     def _answer(self, request: _Request, row_count: int, store_version: int) -> None:
         message = request.message

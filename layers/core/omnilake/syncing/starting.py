@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from omnilake import aws, executions, jobs, sources
+from omnilake import aws, executions, jobs, source_types, sources
 from omnilake.clock import now
-from omnilake.errors import JobNotFound
+from omnilake.errors import JobNotFound, SourceError
 from omnilake.models import JobKind, JobStatus, Model, Source
 from omnilake.settings import settings
 
@@ -25,25 +25,29 @@ class SyncStart(Model):
     reason: str = ""
 
 
-def start_sync(source_id: str, occasion: str = "", full: bool = False) -> SyncStart:
+def start_sync(source_id: str, occasion: str = "", full: bool = False, started_by: str = "") -> SyncStart:
     """Start a sync of a source.
 
     Args:
         source_id: the source.
         occasion: what the sync is for (the time of a schedule): the same occasion starts at most one sync. Empty: now.
         full: read the source from its beginning, whatever the cursors say.
+        started_by: principal that asked for it.
 
     Raises:
         SourceNotFound: there is no such source.
+        SourceError: nothing reads sources of its type.
         TransientError: the execution could not be started now; the same call again goes on.
     """
     source = sources.get(source_id)
+    if not source_types.is_read(source.source_type):
+        raise SourceError("Nothing reads sources of this type.", action="Add its content to the archive yourself.")
     job_id = job_id_of(source_id, occasion or now())
     if _has_ended(job_id):
         return SyncStart(job_id=job_id, started=False, reason="The sync of this occasion has ended.")
     holder = sources.claim(source_id, job_id)
     if holder == job_id:
-        _start(source, job_id, full)
+        _start(source, job_id, full, started_by)
         return SyncStart(job_id=job_id, started=True)
     if holder and _waits_for_its_start(holder):
         _start(source, holder, False)  # whoever took the source died before it could
@@ -55,7 +59,7 @@ def job_id_of(source_id: str, occasion: str) -> str:
     return f"sync-{source_id[:32]}-{hashlib.sha256(occasion.encode()).hexdigest()[:24]}"
 
 
-def _start(source: Source, job_id: str, full: bool) -> None:
+def _start(source: Source, job_id: str, full: bool, started_by: str = "") -> None:
     machine = settings().require("sync_machine_arn")
     jobs.create(
         job_id,
@@ -63,6 +67,7 @@ def _start(source: Source, job_id: str, full: bool) -> None:
         source.archive_id,
         aws.execution_arn(machine, job_id),
         source_id=source.source_id,
+        started_by=started_by,
     )
     executions.start_once(machine, job_id, {"job_id": job_id, "source_id": source.source_id, "full": full})
 
