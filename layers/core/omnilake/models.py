@@ -754,8 +754,6 @@ class JobKind(StrEnum):
     REMOVE_ENTRIES = "remove_entries"
     SYNC_SOURCE = "sync_source"
     ANSWER_REQUEST = "answer_request"
-    REMOVE_ENTRIES = "remove_entries"
-    REINDEX_ARCHIVE = "reindex_archive"
 
 
 class JobStatus(StrEnum):
@@ -781,8 +779,6 @@ class Job(Model):
     started_by: str = ""  # principal of the API; empty: an event, a schedule, or the function directly
     parent_job_id: str = ""  # the collection that an ingestion is a part of, or the sync of a collection
     source_id: str = ""  # of a sync
-    archives: list[str] = Field(default=[])  # all that it reads or writes: who may read them may see it
-    started_by: str = ""  # the principal that asked for it; empty: the product itself
     state: str = ""  # the state it is in, or ended in
     entered: dict[str, str] = {}  # state → when it was entered first
     progress: dict[str, int] = {}
