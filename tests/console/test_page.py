@@ -429,7 +429,7 @@ def uploads(api: FakeApi) -> Callable[[Sequence[Json]], None]:
         arrived = {"POST /s3/landing", "PUT /s3/part/1"}
 
         def jobs(_: Asked) -> Json:
-            """The ingestion of a file starts when it has arrived; that of an earlier one of its name is there before."""
+            """The ingestion of a file starts when it has arrived; that of an earlier one is there before."""
             sent = any(f"{each.method} {each.path}" in arrived for each in api.asked)
             return page_of(job, earlier) if sent else page_of(earlier)
 
