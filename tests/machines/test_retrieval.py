@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from embedded_cloud import Cloud
 
-from omnilake.client.deployment import Upload
+from omnilake.client.uploading import Upload
 from omnilake.clock import now
 from omnilake.models import AnswerStatus
 

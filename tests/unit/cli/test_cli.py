@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from omnilake import cli, jobs
 from omnilake.answering.comparison import AnswerDiff, compare, content_hash
 from omnilake.cli.upload import files_below
-from omnilake.client.deployment import Upload
+from omnilake.client.uploading import Upload
 from omnilake.errors import ArchiveNotFound, OmniLakeError
 from omnilake.models import (
     Answer,

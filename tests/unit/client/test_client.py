@@ -31,6 +31,7 @@ from omnilake.errors import (
     EndpointUnknown,
     EndpointUnreachable,
     EntryNotFound,
+    Forbidden,
     InvalidRequest,
     JobNotFound,
     StageFailed,
@@ -169,9 +170,9 @@ class TestErrors:
         with pytest.raises(UnknownProblem) as raised:
             wire.client().health()
         assert raised.value.details["code"] == "TEAPOT"
-        with pytest.raises(UnknownProblem) as raised:
+        with pytest.raises(Forbidden) as refused:
             wire.client().health()
-        assert raised.value.details["status"] == 403
+        assert refused.value.details["status"] == 403
 
     @given(st.binary(max_size=200), st.integers(400, 599))
     def test_any_refusal_is_an_error_of_the_product(self, body: bytes, status: int) -> None:
@@ -271,6 +272,15 @@ class TestLists:
         wire.client().jobs.list(limit=7).all()
         assert dict(wire.calls[0].url.params) == {"limit": "7"}
 
+    def test_pages_may_be_of_another_size(self) -> None:
+        pages = [
+            reply({"items": [any_job("a"), any_job("b")], "next_cursor": "c1"}),
+            reply({"items": [any_job("c")], "next_cursor": "c2"}),
+        ]
+        wire = Wire(list(pages))
+        assert [len(page.items) for page in wire.client().jobs.list(limit=3).pages(size=2)] == [2, 1]
+        assert [call.url.params["limit"] for call in wire.calls] == ["2", "1"]
+
     def test_what_a_newer_server_adds_does_no_harm(self) -> None:
         wire = Wire([reply({"items": [any_job("a", colour="blue")], "next_cursor": None, "total": 1})])
         assert [job.job_id for job in wire.client().jobs.list()] == ["a"]
@@ -289,6 +299,11 @@ class TestJobs:
         wire = Wire([reply({"job_id": "job-1"}, 202), reply(any_job(status="FAILED", error=error))])
         with pytest.raises(ArchiveNotFound, match="Create it"):
             wire.client().ask("docs", "Why?").answer()
+
+    def test_a_cancelled_job_has_no_answer(self) -> None:
+        wire = Wire([reply(any_job(status="CANCELLED"))])
+        with pytest.raises(StageFailed, match="CANCELLED"):
+            wire.client().jobs.handle("job-1").answer()
 
     def test_a_job_that_failed_without_saying_why_has_no_answer(self) -> None:
         wire = Wire([reply(any_job(status="FAILED"))])
@@ -310,7 +325,13 @@ class TestJobs:
             ]
         )
         assert [event.sequence for event in wire.client().jobs.handle("job-1").events()] == [1, 2, 3]
-        assert dict(wire.calls[3].url.params) == {"after": "2"}
+        assert wire.calls[3].url.params["after"] == "2"
+
+    def test_more_events_than_a_page_holds_are_all_told(self) -> None:
+        many = [{"sequence": number, "kind": "item"} for number in range(1, 131)]
+        wire = Wire([reply({"items": many[:100]}), reply({"items": many[100:]})])
+        assert [event.sequence for event in wire.client().jobs.events("job-1")] == list(range(1, 131))
+        assert [call.url.params["after"] for call in wire.calls] == ["0", "100"]
 
     def test_a_job_that_does_not_end_is_not_waited_for_longer_than_asked(self) -> None:
         wire = Wire(routes={"GET /v1/jobs/job-1": lambda _: reply(any_job(status="RUNNING", state="Fuse"))})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from any_deployment import any_deployment
 from any_ingest import LANDING, any_space
 
 from omnilake import aws, clock, jobs, layout
-from omnilake.client import deployment as client
-from omnilake.client.deployment import Deployment, Upload
+from omnilake.client.deployment import Deployment
+from omnilake.client.uploading import Upload
 from omnilake.configuration import product
 from omnilake.errors import ArchiveExists, InvalidRequest, JobNotFound, OmniLakeError, StageFailed
 from omnilake.models import (
@@ -62,7 +63,7 @@ def while_waiting(monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], object])
         if len(pauses) <= len(steps):
             steps[len(pauses) - 1]()
 
-    monkeypatch.setattr(client.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     return pauses
 
 

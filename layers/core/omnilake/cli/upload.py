@@ -12,7 +12,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from omnilake.client.deployment import Deployment, Upload
+from omnilake.client.deployment import Deployment
+from omnilake.client.uploading import Upload
 from omnilake.clock import now
 from omnilake.ingest.contents import EFFECTIVE_METADATA, SOURCE_METADATA
 

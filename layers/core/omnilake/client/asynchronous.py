@@ -29,8 +29,7 @@ from omnilake.client.retrying import Retries, repeatable
 from omnilake.client.signing import authentication, find_endpoint
 from omnilake.client.types import (
     Accepted,
-    ArchiveAccess,
-    ArchiveRecord,
+    AccessState,
     ChunkRecord,
     CitedSpan,
     ConfigurationRecord,
@@ -49,7 +48,7 @@ from omnilake.client.types import (
 )
 from omnilake.client.uploading import MULTIPART_BYTES, Counted, Part, checked, opened
 from omnilake.errors import EndpointUnreachable, StageFailed, by_code
-from omnilake.models import Answer, JobKind, JobStatus
+from omnilake.models import ENDED, Answer, Archive, ArchiveAccess, JobKind, JobStatus
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -58,13 +57,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
-"""Statuses that a job does not leave, but by a redrive."""
-
 _NONE = httpx2.Auth()  # presigned addresses carry their signature
 _TIMEOUT_S = 35.0  # the API answers within 30
-_PAGE = 50
-"""Items of a page, where nothing else is asked for."""
+_MOST = 100  # items of a page
 _POLL_S = (0.1, 1.0)
 _JSON = TypeAdapter(dict[str, Any])
 _NO_KEY = ("/v1/search", "/v1/configuration/check")
@@ -81,13 +76,16 @@ class AsyncPages(Generic[T]):
         self._query = {name: value for name, value in query.items() if value not in (None, "")}
         self._limit = limit
 
-    async def pages(self) -> AsyncIterator[Page[T]]:
-        """Page by page, as many as the limit takes."""
+    async def pages(self, size: int | None = None) -> AsyncIterator[Page[T]]:
+        """Page by page, as many as the limit takes.
+
+        Args:
+            size: most items of a page, at most 100; None: as the API has it.
+        """
         cursor, left = "", self._limit
         while left is None or left > 0:
-            query = {**self._query, "cursor": cursor}
-            if left is not None and left < _PAGE:
-                query["limit"] = left
+            wanted = left if size is None else size if left is None else min(size, left)
+            query = {**self._query, "cursor": cursor, "limit": None if wanted is None else min(wanted, _MOST)}
             answer = await self._client.send("GET", self._path, query=query)
             page = self._adapter.validate_json(answer.content, extra="ignore")
             if left is not None:
@@ -147,7 +145,7 @@ class AsyncJobHandle:
             if job != shown:
                 yield job
                 shown, pause = job, _POLL_S[0]
-            if job.status.value in ENDED:
+            if job.status in ENDED:
                 return
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Job {self.job_id} is {job.status} in {job.state!r} after {timeout_s:.0f} s.")
@@ -195,7 +193,7 @@ class AsyncJobHandle:
         """
         async for _ in self.changes(timeout_s):
             async for event in self._client.jobs.events(self.job_id, after):
-                after = event.sequence
+                after = max(after, event.sequence)
                 yield event
 
     async def answer(self, timeout_s: float = 900) -> Answer:
@@ -232,7 +230,7 @@ class _Resource:
 class AsyncArchives(_Resource):
     """Archives: logical groupings of entries."""
 
-    async def create(self, archive_id: str, description: str = "", **definition: Any) -> ArchiveRecord:
+    async def create(self, archive_id: str, description: str = "", **definition: Any) -> Archive:
         """Create an archive; an identical one may exist already.
 
         Args:
@@ -245,17 +243,17 @@ class AsyncArchives(_Resource):
             ArchiveExists, InvalidArchive: as their codes say.
         """
         body = {"archive_id": archive_id, "description": description, **_JSON.dump_python(definition, mode="json")}
-        return _parsed(await self._client.send("POST", "/v1/archives", body=body), ArchiveRecord)
+        return _parsed(await self._client.send("POST", "/v1/archives", body=body), Archive)
 
-    def list(self, *, limit: int | None = None) -> AsyncPages[ArchiveRecord]:
+    def list(self, *, limit: int | None = None) -> AsyncPages[Archive]:
         """Archives that the caller may read."""
-        return AsyncPages(self._client, "/v1/archives", ArchiveRecord, {}, limit)
+        return AsyncPages(self._client, "/v1/archives", Archive, {}, limit)
 
-    async def get(self, archive_id: str) -> ArchiveRecord:
+    async def get(self, archive_id: str) -> Archive:
         """An archive. Raises ``ArchiveNotFound``."""
-        return _parsed(await self._client.send("GET", _archive(archive_id)), ArchiveRecord)
+        return _parsed(await self._client.send("GET", _archive(archive_id)), Archive)
 
-    async def update(self, archive_id: str, *, etag: str | None = None, **changes: Any) -> ArchiveRecord:
+    async def update(self, archive_id: str, *, etag: str | None = None, **changes: Any) -> Archive:
         """Change fields of an archive.
 
         Args:
@@ -268,27 +266,25 @@ class AsyncArchives(_Resource):
         """
         headers = await self._client.matching(_archive(archive_id), etag)
         body = _JSON.dump_python(changes, mode="json")
-        return _parsed(
-            await self._client.send("PATCH", _archive(archive_id), body=body, headers=headers), ArchiveRecord
-        )
+        return _parsed(await self._client.send("PATCH", _archive(archive_id), body=body, headers=headers), Archive)
 
     async def delete(self, archive_id: str, *, etag: str | None = None) -> AsyncJobHandle | None:
         """Remove an archive with all that it holds; the job that does it, or None where nothing was left to do."""
         headers = await self._client.matching(_archive(archive_id), etag)
         return self._client.started(await self._client.send("DELETE", _archive(archive_id), headers=headers))
 
-    async def access(self, archive_id: str) -> ArchiveAccess:
-        """Who may read, write and administer it."""
-        return _parsed(await self._client.send("GET", f"{_archive(archive_id)}/access"), ArchiveAccess)
+    async def access(self, archive_id: str) -> AccessState:
+        """Who may read, write and administer it; only who administers it may ask."""
+        return _parsed(await self._client.send("GET", f"{_archive(archive_id)}/access"), AccessState)
 
     async def set_access(
         self, archive_id: str, access: ArchiveAccess | Mapping[str, Any], *, etag: str | None = None
-    ) -> ArchiveAccess:
+    ) -> AccessState:
         """Say who may read, write and administer it."""
         path = f"{_archive(archive_id)}/access"
         headers = await self._client.matching(path, etag)
-        body = ArchiveAccess.model_validate(access).model_dump(include={"read", "write", "administer"})
-        return _parsed(await self._client.send("PUT", path, body=body, headers=headers), ArchiveAccess)
+        body = ArchiveAccess.model_validate(access).model_dump()
+        return _parsed(await self._client.send("PUT", path, body=body, headers=headers), AccessState)
 
     async def reindex(self, archive_id: str) -> AsyncJobHandle:
         """Cut and embed all of it anew with its present settings; readers go on meanwhile."""
@@ -571,9 +567,17 @@ class AsyncJobs(_Resource):
         """To wait for a job, or to see it go on."""
         return AsyncJobHandle(self._client, Accepted(job_id=job_id))
 
-    def events(self, job_id: str, after: int = 0) -> AsyncPages[JobEvent]:
-        """What has happened in a job until now, in order."""
-        return AsyncPages(self._client, f"/v1/jobs/{_part(job_id)}/events", JobEvent, {"after": after or None}, None)
+    async def events(self, job_id: str, after: int = 0) -> AsyncIterator[JobEvent]:
+        """What has happened in a job until now, in order, after the event with that sequence number."""
+        path = f"/v1/jobs/{_part(job_id)}/events"
+        while True:
+            answer = await self._client.send("GET", path, query={"after": after, "limit": _MOST})
+            found = _parsed(answer, Page[JobEvent]).items
+            for event in found:
+                after = max(after, event.sequence)
+                yield event
+            if len(found) < _MOST:
+                return
 
     def items(self, job_id: str, *, status: str = "", limit: int | None = None) -> AsyncPages[JobItem]:
         """What became of each document or record of a job."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -20,6 +18,7 @@ from omnilake import aws, entries, jobs, layout, sources
 from omnilake.answering.comparison import AnswerDiff, compare
 from omnilake.answering.configuring import Action, ConfigurationState
 from omnilake.calling import remote_error
+from omnilake.client.uploading import Upload
 from omnilake.connectors.protocol import Problem
 from omnilake.errors import EntryNotFound, JobNotFound, SourceNotFound, StageFailed
 from omnilake.ingest import landing, stages
@@ -44,20 +43,6 @@ from omnilake.syncing.starting import SyncStart
 _POLL_SECONDS = (0.05, 0.5)
 _ENDED = (JobStatus.COMPLETED, JobStatus.FAILED)
 _FIELDS = TypeAdapter(dict[str, Any])
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A local file and the name it gets in the archive.
-
-    Attributes:
-        metadata: user metadata of the object: free names, or ``omnilake-source`` (where it comes from: all versions of
-            one source are one entry) and ``omnilake-effective-on`` (ISO 8601: from when its content holds).
-    """
-
-    path: Path
-    name: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Deployment:

@@ -11,7 +11,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from omnilake.errors import OmniLakeError, by_code
+from omnilake.errors import (
+    BodyTooLarge,
+    Forbidden,
+    NotAuthenticated,
+    OmniLakeError,
+    RateLimited,
+    RouteNotFound,
+    TransientError,
+    by_code,
+)
 
 
 class FieldProblem(BaseModel):
@@ -66,7 +75,7 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> OmniLakeEr
     """
     problem = problem_of(status, body)
     kind = by_code(problem.code) or _BY_STATUS.get(status) or UnknownProblem
-    detail = problem.detail or problem.title or f"The API answered {status} without saying why."
+    detail = problem.detail or problem.title or f"The API refuses the call ({status}) without saying why."
     detail = detail.removeprefix(f"{kind.code}: ").removesuffix(kind.advice).strip()
     fields = "; ".join(f"{each.field}: {each.message}" for each in problem.errors if each.field not in detail)
     details: dict[str, Any] = {
@@ -78,5 +87,12 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> OmniLakeEr
     return kind(f"{detail} {fields}".strip(), **details)
 
 
-_BY_STATUS: dict[int, type[OmniLakeError]] = {}
+_BY_STATUS: dict[int, type[OmniLakeError]] = {
+    401: NotAuthenticated,
+    403: Forbidden,
+    404: RouteNotFound,
+    413: BodyTooLarge,
+    429: RateLimited,
+    503: TransientError,
+}
 """Refusals by API Gateway itself come without a code."""

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omnilake.models import Archive, Coverage, Job, LedgerLine, Scores, Source
+from omnilake.models import ArchiveAccess, Coverage, ErrorRecord, Job, LedgerLine, Scores, Source
 
 T = TypeVar("T")
 
@@ -31,30 +31,16 @@ class Page(BaseModel, Generic[T]):
     next_cursor: str | None = None
 
 
-class ArchiveAccess(Received):
-    """Who may do what with an archive: patterns of principals, exact or with a ``*`` at the end.
-
-    Who may administer may write, who may write may read; the owner always administers.
-    """
-
-    read: list[str] = []
-    write: list[str] = []
-    administer: list[str] = []
-
-
-class ArchiveRecord(Archive):
-    """An archive with its owner and who may use it."""
+class AccessState(Received):
+    """Who owns an archive, and who else may do what with it."""
 
     owner: str = ""
     access: ArchiveAccess = ArchiveAccess()
 
 
 class JobRecord(Job):
-    """A job with what it cost, who started it, and where to look further."""
+    """A job with what its models took, and where to look further."""
 
-    archives: list[str] = Field(default=[])
-    started_by: str = ""
-    cost_usd: float | None = None
     ledger: list[LedgerLine] = Field(default=[])
     links: dict[str, str] = Field(default={})
 
@@ -62,9 +48,14 @@ class JobRecord(Job):
 class JobEvent(Received):
     """Something that happened in a job. ``sequence`` orders them: the events after one can be asked for."""
 
-    sequence: int = 0
+    sequence: int
     at: str = ""  # ISO 8601
-    kind: str = ""
+    kind: str = ""  # created, state, counts, item, ended
+    state: str = ""  # that was entered
+    status: str = ""  # of the job, or of the item
+    counts: dict[str, int] = {}
+    name: str = ""  # of the item
+    error: ErrorRecord | None = None
 
 
 class JobItem(Received):
@@ -73,7 +64,9 @@ class JobItem(Received):
     name: str = ""
     status: str = ""
     entry_id: str = ""
-    error: dict[str, Any] | None = None
+    version: str = ""
+    job_id: str = ""  # of the ingestion, where the job is a collection
+    error: ErrorRecord | None = None
 
 
 class Accepted(Received):
@@ -142,9 +135,10 @@ class SearchResult(Received):
 
 
 class SearchResults(Received):
-    """What a search found, best first."""
+    """What a search found, best first; ``reasons`` why it found nothing."""
 
     results: list[SearchResult]
+    reasons: list[str] = []
     coverage: Coverage = Coverage()
     store_versions: dict[str, int] = {}
     job_id: str = ""
@@ -153,11 +147,16 @@ class SearchResults(Received):
 class CitedSpan(Received):
     """What a citation quotes, with the text around it and a link to the original."""
 
-    number: int = 0
-    text: str = ""
+    number: int
+    entry_id: str = ""
+    version: str = ""
+    start: int = 0
+    end: int = 0
     before: str = ""
+    text: str = ""
     after: str = ""
-    url: str = ""
+    url: str = ""  # signed where it has to be; empty: the original is gone
+    removed: bool = False  # the entry was removed after the answer was given
 
 
 class SourceType(Received):
@@ -183,6 +182,8 @@ class UploadTarget(Received):
     """Where a file goes: one POST with these fields before the file, or parts by PUT."""
 
     upload_id: str
+    entry_id: str = ""
+    method: str = ""
     url: str = ""
     fields: dict[str, str] = {}
     part_bytes: int = 0
@@ -200,10 +201,11 @@ class ConfigurationRecord(Received):
 
 
 class RequestRecord(Received):
-    """A request as it was submitted, and its job."""
+    """A request as it was submitted, its job, and what people thought of its answer."""
 
-    request: dict[str, Any] = {}
-    job: dict[str, Any] = {}
+    request: dict[str, Any]
+    job: JobRecord
+    score: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

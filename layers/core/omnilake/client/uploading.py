@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -17,6 +18,20 @@ MULTIPART_BYTES = 100_000_000
 """Larger files go in parts."""
 
 _CODE = re.compile(rb"<Code>(\w+)</Code>")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A local file and the name it gets in the archive.
+
+    Attributes:
+        metadata: user metadata of the object: free names, or ``omnilake-source`` (where it comes from: all versions of
+            one source are one entry) and ``omnilake-effective-on`` (ISO 8601: from when its content holds).
+    """
+
+    path: Path
+    name: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Part(NamedTuple):
