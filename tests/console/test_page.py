@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from console.fake_api import Answered, Asked, FakeApi, Told, problem
-from console.told import QUOTE, TEXT, Json, abstained, any_answer, any_citation, any_job, page_of
+from console.told import QUOTE, TEXT, Json, abstained, any_answer, any_citation, any_job, file_of, page_of
 from playwright.sync_api import BrowserContext, Page, expect
 
 Open = Callable[..., Page]
@@ -436,10 +436,6 @@ def uploads(api: FakeApi) -> Callable[[Sequence[Json]], None]:
         api.routes["GET /v1/jobs"] = jobs
 
     return tell
-
-
-def file_of(name: str, content: bytes = b"# A") -> Any:
-    return {"name": name, "mimeType": "text/markdown", "buffer": content}
 
 
 def test_a_file_goes_straight_to_s3_and_its_ingestion_is_followed(

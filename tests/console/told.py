@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from playwright.sync_api import FilePayload
+
 Json = dict[str, Any]
 
 TEXT = (
@@ -133,3 +135,8 @@ def abstained() -> Json:
 
 def page_of(*items: Json) -> Json:
     return {"items": list(items), "next_cursor": ""}
+
+
+def file_of(name: str, content: bytes = b"# A", media_type: str = "text/markdown") -> FilePayload:
+    """A file as a person chooses it."""
+    return {"name": name, "mimeType": media_type, "buffer": content}

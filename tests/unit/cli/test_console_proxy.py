@@ -248,6 +248,15 @@ def test_an_api_that_can_t_be_reached_is_a_problem_that_says_so() -> None:
     assert b"API_UNREACHABLE" in body
 
 
+def test_a_browser_that_leaves_is_no_error(proxy: ConsoleProxy, capfd: pytest.CaptureFixture[str]) -> None:
+    for error in (BrokenPipeError(), ConnectionResetError(), TimeoutError()):
+        try:
+            raise error
+        except OSError:
+            proxy.handle_error(None, None)
+    assert capfd.readouterr().err == ""
+
+
 def test_missing_credentials_are_a_problem_that_says_what_to_do(api: Api) -> None:
     unsigned = ConsoleProxy(api.address, NoCredentials())
     for _ in serving(unsigned):
