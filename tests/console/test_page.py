@@ -316,6 +316,8 @@ def test_the_graph_shows_what_was_entered_what_runs_and_what_was_not_reached(ope
         ("ingest_document", "Register Documents"),
         ("ingest_collection", "Plan Collection"),
         ("sync_source", "Plan Sync"),
+        ("remove_entries", "Mark Entries"),
+        ("reindex_archive", "Plan Collection"),
     ],
 )
 def test_every_kind_of_job_has_its_graph(open_console: Open, api: FakeApi, kind: str, state: str) -> None:

@@ -4,6 +4,7 @@
 import { between, duration, fill, h, svg } from "./dom.js";
 
 const COMPACTION = "compact_evidence";
+const MACHINES = { reindex_archive: "ingest_collection" }; // kinds of jobs that another kind's machine runs
 const SIGNS = { done: "✓", running: "●", failed: "✗", none: "" };
 
 let pictures;
@@ -42,7 +43,7 @@ function statusOf(job, state) {
 export async function graph(place, job) {
   const all = await drawn();
   const inner = all[COMPACTION];
-  const names = [job.kind];
+  const names = [MACHINES[job.kind] ?? job.kind];
   if (inner && job.kind === "answer_request" && inner.boxes.some((box) => job.entered?.[box.name]))
     names.push(COMPACTION);
   const times = new Map(states(job).map((each) => [each.state, each]));
