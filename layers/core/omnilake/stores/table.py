@@ -31,11 +31,13 @@ FULL_TEXT = FTS(
     lower_case=True,
     ascii_folding=True,
     stem=True,
-    remove_stop_words=False,
+    remove_stop_words=True,
     with_position=False,
     max_token_length=64,
 )
-"""Folded, stemmed words; stop words stay, BM25's idf makes them weigh little. No positions: nobody asks for phrases."""
+"""Folded, stemmed words without English stop words. Their idf is small, but a question in a whole sentence has many of
+them, and they are half of a text's length. (nDCG@10 of BM25 alone, without and with them: Cranfield 0.383 and 0.376,
+training queries of SciFact 0.694 and 0.691.) No positions: nobody asks for phrases."""
 
 INDEX_CACHE_BYTES, METADATA_CACHE_BYTES = 128 << 20, 32 << 20
 """Most that a process keeps of a database's indexes and of its tables' metadata."""
