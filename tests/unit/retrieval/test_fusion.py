@@ -4,12 +4,12 @@ import itertools
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnilake.models import Chunk, ErrorRecord, Evidence, RetrieverResult, Scores
 from omnilake.retrieval import Fused, fuse
-from omnilake.retrieval.fusion import DUPLICATE, OLDER_VERSION, OVER_ENTRY_LIMIT, OVER_LIMIT, OVER_TOKENS
+from omnilake.retrieval.fusion import DUPLICATE, OLDER_VERSION, OVER_ENTRY_LIMIT, OVER_LIMIT, OVER_TOKENS, SCALED_BY
 
 
 def any_evidence(
@@ -58,6 +58,32 @@ def test_alpha_weighs_the_vector() -> None:
     results = [result("vector", any_evidence("near", 0.9, 1.0), any_evidence("worded", 0.1, 9.0))]
     assert names(fuse(results, alpha=1.0, limit=2)) == ["near", "worded"]
     assert names(fuse(results, alpha=0.0, limit=2)) == ["worded", "near"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(0, 40)), min_size=1, max_size=200), st.integers(0, 150))
+def test_scores_do_not_depend_on_how_many_candidates_are_asked_for(
+    scores: list[tuple[float, float]], more: int
+) -> None:
+    corpus = [any_evidence(f"{number:03}", *pair) for number, pair in enumerate(scores)]
+
+    def fused(count: int) -> dict[str, float]:
+        near = sorted(corpus, key=lambda each: each.scores.vector or 0.0, reverse=True)[:count]
+        worded = sorted(corpus, key=lambda each: each.scores.full_text or 0.0, reverse=True)[:count]
+        worded = [each for each in worded if each.scores.full_text]
+        found = fuse([result("vector", *near), result("full_text", *worded)], limit=400, near_duplicate=2.0)
+        return {each.chunk.chunk_id: each.scores.fused for each in found.evidence}
+
+    few, many = fused(SCALED_BY + 1), fused(SCALED_BY + 1 + more)
+    assert {name: many[name] for name in few} == few
+
+
+def test_what_lies_far_behind_the_best_is_no_measure_of_them() -> None:
+    best = [any_evidence(f"a{number:02}", 0.9 - number / 100) for number in range(SCALED_BY)]
+    far = any_evidence("z", -0.9)
+    fused = fuse([result("vector", *best, far)], limit=60).evidence
+    assert [fused[0].scores.fused, fused[-2].scores.fused, fused[-1].scores.fused] == [0.5, 0.0, 0.0]
+    assert fused[-1].chunk == far.chunk
 
 
 def test_a_single_hit_scores_fully() -> None:
@@ -238,6 +264,7 @@ drawn = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(
     drawn,
     drawn,
@@ -289,6 +316,7 @@ def _one_text_each(evidence: list[Evidence]) -> list[Evidence]:
     return [each.model_copy(update={"chunk": known.setdefault(each.chunk.chunk_id, each).chunk}) for each in evidence]
 
 
+@settings(deadline=None)
 @given(drawn, drawn, st.randoms(use_true_random=False), st.integers(1, 8))
 def test_the_order_of_results_and_hits_does_not_matter(
     left: list[Evidence], right: list[Evidence], random: object, limit: int
@@ -304,6 +332,7 @@ def test_the_order_of_results_and_hits_does_not_matter(
     assert once == again
 
 
+@settings(deadline=None)
 @given(drawn)
 def test_a_better_score_never_ranks_lower(evidence: list[Evidence]) -> None:
     full = [each for each in evidence if each.scores.vector is not None and each.scores.full_text is not None]

@@ -53,6 +53,23 @@ def test_words_are_found_in_their_other_forms(store: Store) -> None:
     assert [hit.chunk for hit in View(store).best_worded("retry executing zurich", 3)] == [chunks[1]]
 
 
+@pytest.mark.parametrize("indexed", [False, True])
+def test_english_stop_words_find_nothing_and_weigh_nothing(store: Store, indexed: bool) -> None:
+    texts = ["It is what is to be in the north", "Queues keep their order"]
+    chunks = [
+        chunk.model_copy(update={"text": text}) for chunk, text in zip(any_chunks("e1", count=2), texts, strict=True)
+    ]
+    commit(store, [rows(chunks, vectors_for(chunks))])
+    if indexed:
+        optimise(store)
+    view = View(store)
+    assert view.best_worded("is it to be the", 3) == []
+    asked, bare = view.best_worded("Is it in the order of the queues?", 3), view.best_worded("order queues", 3)
+    assert [hit.chunk for hit in asked] == [chunks[1]]
+    assert asked == bare
+    assert [hit.scores.full_text for hit in view.nearest(QUESTION.tolist(), 3, "is it to be the")] == [0.0, 0.0]
+
+
 def test_hits_of_full_text_get_their_similarity_when_the_question_is_given_as_vector(filled: Store) -> None:
     found = View(filled).best_worded("word3 stands", 30, QUESTION.tolist())
     cosines = {chunk.chunk_id: float(cosine) for chunk, cosine in zip(CHUNKS, VECTORS @ QUESTION, strict=True)}

@@ -12,6 +12,7 @@ Rank Learning Methods", SIGIR.
 
 from __future__ import annotations
 
+import heapq
 import math
 import re
 from collections import Counter, defaultdict
@@ -34,6 +35,10 @@ NEAR_DUPLICATE = 0.9
 
 SHINGLE_WORDS = 5
 """Words in a shingle."""
+
+SCALED_BY = 50
+"""So many of the best of each kind are the measure of scores of both kinds. A fixed number: were it all candidates,
+the scores of the first would change with how many are asked for, and a long tail would press them together."""
 
 DIVERSE_POOL = 300
 """Best of a ranking among which diversity chooses; what lies behind follows by its score."""
@@ -256,15 +261,34 @@ def diverse(ranked: Sequence[Evidence], limit: int, diversity: float) -> list[Ev
 
 
 def _convex(evidence: Sequence[Evidence], alpha: float) -> list[Evidence]:
-    """Each kind of score scaled to [0, 1] over the evidence that has it, and weighed.
+    """Each kind of score scaled to [0, 1] by the best of the evidence (:func:`_measures`), and weighed.
 
-    Retrievers give both kinds to what they find; evidence that lacks one all the same gets 0 of it, as if it were the
-    least of all that was found.
+    Retrievers give both kinds to what they find; evidence that lacks one all the same gets 0 of it, as does what lies
+    below the range.
     """
-    vector = _min_max([each.scores.vector for each in evidence])
-    full_text = _min_max([each.scores.full_text for each in evidence])
+    measures = _measures(evidence)
+    vector = _min_max([each.scores.vector for each in evidence], [each.scores.vector for each in measures])
+    full_text = _min_max([each.scores.full_text for each in evidence], [each.scores.full_text for each in measures])
     weighted = [alpha * near + (1 - alpha) * worded for near, worded in zip(vector, full_text, strict=True)]
     return [_with_score(each, score) for each, score in zip(evidence, weighted, strict=True)]
+
+
+def _measures(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """The best by vector and the best by full text, ``SCALED_BY`` of each and all that are as good as the last. What
+    shares no word with the question is none of the best by full text."""
+    near = _least([each.scores.vector for each in evidence])
+    worded = _least([each.scores.full_text or None for each in evidence])
+    return [
+        each
+        for each in evidence
+        if (each.scores.vector is not None and each.scores.vector >= near) or (each.scores.full_text or 0.0) >= worded
+    ]
+
+
+def _least(scores: Iterable[float | None]) -> float:
+    """The least of the ``SCALED_BY`` highest; infinite where there are none."""
+    best = heapq.nlargest(SCALED_BY, (score for score in scores if score is not None))
+    return best[-1] if best else math.inf
 
 
 def _by_ranks(evidence: Sequence[Evidence], rankings: Sequence[_Ranking], rank_constant: int) -> list[Evidence]:
@@ -349,14 +373,15 @@ def _higher(one: float | None, other: float | None) -> float | None:
     return max((score for score in (one, other) if score is not None), default=None)
 
 
-def _min_max(scores: Sequence[float | None]) -> list[float]:
-    known = [score for score in scores if score is not None]
+def _min_max(scores: Sequence[float | None], measures: Sequence[float | None]) -> list[float]:
+    """Scores as shares of the way from the least to the highest of those that measure."""
+    known = [score for score in measures if score is not None]
     if not known:
         return [0.0] * len(scores)
     low, high = min(known), max(known)
     if low == high:  # nothing tells them apart, and all of them were found
-        return [0.0 if score is None else 1.0 for score in scores]
-    return [0.0 if score is None else (score - low) / (high - low) for score in scores]
+        return [0.0 if score is None or score < low else 1.0 for score in scores]
+    return [0.0 if score is None else max(0.0, (score - low) / (high - low)) for score in scores]
 
 
 def _order(evidence: Evidence) -> tuple[float, float, float, str, int, str]:
