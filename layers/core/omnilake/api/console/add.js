@@ -176,7 +176,7 @@ function fileRow(file) {
       const what = document.error
         ? `${document.error.message} ${document.error.action ?? ""}`
         : document.chunks
-          ? `${number(document.chunks)} chunks`
+          ? `${number(document.chunks)} ${document.chunks === 1 ? "chunk" : "chunks"}`
           : "";
       fill(outcome, badge(document.status), " ", what, " ", job);
     },
