@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from omnilake import tokens
 from omnilake.configuration import Step, product
 from omnilake.errors import StageFailed
-from omnilake.generation import Task, provider_for
+from omnilake.generation import Task, provider_for, words
 from omnilake.generation.extractive import ExtractiveProvider
 from omnilake.generation.sentences import fold
-from omnilake.models import Claim, Quote
+from omnilake.models import AnswerStyle, Claim, Quote
 from tests.unit.answering.any_answer import WordHashEmbedder, any_evidence, stored
 
 QUESTION = "How long does a worker's lease last?"
@@ -115,6 +115,38 @@ def test_a_goal_moves_the_choice() -> None:
 
 def test_a_goal_without_words_is_no_goal() -> None:
     assert _extract(TEXTS, goal="\u200b ?!") == _extract(TEXTS)
+
+
+def _details(texts: list[str]) -> list[str]:
+    task = Task(question="What was said about the lease of a worker?", style=AnswerStyle.DETAILED)
+    found = _provider().extract_claims(task, any_evidence(texts), max_tokens=500, max_claims=20)
+    return [claim.text for claim in found.claims]
+
+
+def test_where_details_are_asked_for_a_sentence_counts_more_among_others_about_the_question() -> None:
+    beside = "The lease of a worker was said to last. A worker has a lease. The committee agreed on ninety seconds."
+    apart = "Bread is baked hot. The oven stays hot. The assembly agreed on eighty loaves. Ovens cool at night."
+    told = _details([apart, beside])
+    assert told.index("The committee agreed on ninety seconds.") < len(told) - 1
+    assert "The assembly agreed on eighty loaves." not in told[: told.index("The committee agreed on ninety seconds.")]
+
+
+def test_where_details_are_asked_for_a_scrap_does_not_come_before_a_sentence() -> None:
+    whole = "The lease of a worker was said to last for ninety seconds by everybody."
+    assert _details(["A worker's lease, yes.", whole])[0] == whole
+
+
+@pytest.mark.parametrize(
+    ("question", "asks"),
+    [
+        ("When was the lease renewed?", True),
+        ("Who renewed it, and when was that?", True),
+        ("What did the designer say when they spoke of batteries?", False),
+        ("How many leases are there?", True),
+    ],
+)
+def test_when_asks_for_a_time_only_where_it_asks(question: str, asks: bool) -> None:
+    assert words.asks_quantity(question) is asks
 
 
 def test_merging_carries_every_quote_forward() -> None:

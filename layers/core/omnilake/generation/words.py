@@ -48,7 +48,8 @@ def _stem(word: str) -> str:
 
 _ASKS_QUANTITY = re.compile(
     r"\b(?:how (?:long|many|much|often|large|big|old|far|fast|late|soon|high|low)|maximum|minimum|max|min|limits?|"
-    r"quotas?|when|what (?:time|date|year|percentage|number|size|version)|which (?:date|year|number|version))\b",
+    r"quotas?|what (?:time|date|year|percentage|number|size|version)|which (?:date|year|number|version))\b"
+    r"|(?:^\W*|\b(?:and|or|by|from|since|until)\s+)when\b",  # not "what was said when they met"
     re.I,
 )
 _QUANTITY = re.compile(
