@@ -126,12 +126,18 @@ def test_a_model_that_stays_silent_is_left_out(cloud: Cloud, archive: str, step:
     assert cloud.misquotes(answer) == []
 
 
-def test_a_key_that_is_refused_fails_the_request_with_its_code(cloud: Cloud, archive: str) -> None:
-    with answered_by(cloud, understanding(lambda asked, _: Answered({"error": {"code": "invalid_api_key"}}, 401))):
-        job = cloud.failed_request(archive, QUESTION)
+def test_a_key_that_is_refused_leaves_the_answer_to_the_selection_of_sentences(cloud: Cloud, archive: str) -> None:
+    refused = Answered({"error": {"code": "invalid_api_key"}}, 401)
+    with answered_by(cloud, understanding(lambda asked, _: refused)) as endpoint:
+        job, answer = cloud.ask(archive, QUESTION)
+        calls = len(endpoint.requests)
+        again = cloud.deployment.answer(cloud.deployment.wait(cloud.deployment.replay(job.job_id)))
+        assert len(endpoint.requests) == calls
 
-    assert job.error is not None
-    assert (job.error.code, job.state) == ("PROVIDER_REJECTED", "Compose Answer")
+    assert answer.status is AnswerStatus.ANSWERED
+    assert answer.coverage.degraded == [Degradation(step="compose", to="extractive", reason="rejected")]
+    assert [claim.text for claim in answer.claims] == [FACT]
+    assert again.text == answer.text
 
 
 def test_what_the_judge_does_not_find_supported_is_removed_and_counted(cloud: Cloud, archive: str) -> None:

@@ -185,7 +185,7 @@ def test_a_model_chooses_where_no_rule_and_no_example_does(monkeypatch: pytest.M
     [
         (RateLimited.after(60, "any"), "throttled"),
         (TransientError("No answer."), "unavailable"),
-        (ProviderRejected("Refused."), "unavailable"),
+        (ProviderRejected("Refused."), "rejected"),
         (GenerationRejected("No route.", calls=2), "rejected"),
     ],
 )
@@ -195,4 +195,4 @@ def test_without_the_models_verdict_the_default_retrievers_run_and_it_is_said(
     plan = _routed_by_a_model(monkeypatch, error)
     assert plan.retrievers == ["full_text", "vector"]
     assert [(each.step, each.to, each.reason) for each in plan.degraded] == [("route", "default_retrievers", reason)]
-    assert plan.ledger[0].calls == (2 if reason == "rejected" else 0)
+    assert plan.ledger[0].calls == (2 if isinstance(error, GenerationRejected) else 0)

@@ -120,3 +120,36 @@ def test_what_stands_around_a_claim_is_reckoned_with() -> None:
     one, all_ = (tokens.count(prompts.merge_prompt(template, task, found, 5).user) for found in (claims[:1], claims))
     assert all_ - one <= _size(claims[1:]) + capacity.label_tokens(19, PAID)
     assert capacity.label_tokens(19, FREE) == 0
+
+
+LARGE = ModelConfig(provider="bedrock", context_tokens=64_000, output_tokens=4_000)
+
+
+@given(st.integers(1, 10_000), st.sampled_from([PAID, FREE, LARGE]), st.sampled_from([PAID, FREE, LARGE]))
+def test_groups_fit_the_composing_call_or_are_merged(groups: int, reader: ModelConfig, last: ModelConfig) -> None:
+    room, last_room = (capacity.evidence_capacity(model, 1_000) for model in (reader, last))
+    limits = capacity.group_limits(groups, room, reader, last_room, last)
+    assert groups * limits.carried_tokens <= last_room or last_room // (2 * groups) < capacity.LEAST_SHARE
+    assert limits.carried_tokens <= room // 2
+    assert 0 < limits.max_tokens <= limits.carried_tokens
+    assert 0 < limits.max_claims <= capacity.MAX_GROUP_CLAIMS
+    assert capacity.node_tokens(limits, reader) <= limits.carried_tokens
+
+
+def test_ten_thousand_chunks_need_no_merge_with_the_models_of_the_cloud_profile() -> None:
+    room = capacity.evidence_capacity(LARGE, 1_000)
+    limits = capacity.group_limits(50, room, LARGE, room, LARGE)
+    assert 50 * limits.carried_tokens <= room
+    assert limits.max_claims >= 5
+
+
+def test_limits_of_groups_move_in_steps_so_that_addresses_stay() -> None:
+    room = capacity.evidence_capacity(LARGE, 1_000)
+    found = {capacity.group_limits(groups, room, LARGE, room, LARGE).carried_tokens for groups in range(17, 65)}
+    assert len(found) == 4
+
+
+def test_few_claims_are_told_of_each_group_where_groups_are_many() -> None:
+    room = capacity.evidence_capacity(LARGE, 1_000)
+    few, many = (capacity.group_limits(groups, room, LARGE, room, LARGE) for groups in (4, 60))
+    assert few.max_claims == capacity.MAX_GROUP_CLAIMS > many.max_claims

@@ -242,7 +242,12 @@ def test_what_a_rejected_answer_cost_stays_in_the_ledger(archive: Archive) -> No
 def test_a_provider_that_refuses_the_call_leaves_the_group_to_the_free_one(archive: Archive) -> None:
     with read_by(lambda *_: Answered({"error": {"code": "invalid_api_key"}}, 401)):
         summarise_group(JOB, 1, 1)
-    assert node_of().degraded == [Degradation(step="map", to="extractive", reason="unavailable")]
+    assert node_of().degraded == [Degradation(step="map", to="extractive", reason="rejected")]
+    with read_by(lambda *_: completion("never"), AGAIN, replay_of=JOB) as endpoint:
+        write_part(AGAIN, CONFIGURATION, read_part(JOB, CONFIGURATION, AnsweringConfiguration))
+        summarise_group(AGAIN, 1, 1)
+    assert endpoint.requests == []
+    assert node_of(AGAIN).degraded == node_of().degraded
 
 
 def test_a_model_that_does_not_answer_fails_the_group_for_the_machine_to_try_again(archive: Archive) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.generation.any_passages import EVIDENCE, FERRY, GOOD, KIOSK, claim
+from unit.generation.any_passages import EVIDENCE, FERRY, GOOD, KIOSK, claim, passage
 
 from omnilake.generation import claims
 from omnilake.generation.claims import Believed, Limits, locate
@@ -59,6 +59,14 @@ def test_a_claim_that_does_not_stand_is_counted_with_its_reason(told: dict[str, 
     believed = found(GOOD, told)
     assert [each.text for each in believed.claims] == [GOOD["text"]]
     assert believed.rejected == {reason: 1}
+
+
+def test_a_quote_longer_than_a_statement_does_not_stand() -> None:
+    long = " ".join(f"Lease {number} lasts for ninety seconds." for number in range(60))
+    told = [claim("Leases last.", ("p1", long)), claim("Lease 7 lasts.", ("p1", "Lease 7 lasts for ninety seconds."))]
+    believed = claims.found({"claims": told}, [passage(long)], LIMITS)
+    assert [each.text for each in believed.claims] == ["Lease 7 lasts."]
+    assert believed.rejected == {claims.QUOTE_TOO_LONG: 1}
 
 
 def test_the_quotes_of_a_claim_that_stand_carry_it_without_the_others() -> None:

@@ -205,13 +205,14 @@ def reckon(
         own_room = capacity.evidence_capacity(reader, read_each)
         planned = _groups(sizes, choice.chunks, reader, read_each, parallel)
         written = capacity.output_tokens(reader)
-        carried = capacity.node_tokens(own_room, reader)
         while True:
             made = [_Call(reader, tokens + read_each, written) for tokens in planned]
             calls += made
             groups += len(made)
             seconds += math.ceil(len(made) / parallel) * made[0].seconds
             seconds += 0.0 if inline(len(made), parallel) else DISTRIBUTED_MAP_S
+            limits = capacity.group_limits(len(made), own_room, reader, room, compose)
+            carried = capacity.node_tokens(limits, reader)
             left = carried * len(made)
             if left <= room or len(made) == 1:
                 break

@@ -42,8 +42,8 @@ class CompositionResult(Model):
 def compose_answer(job_id: str, waits: int = 0, *, unavailable: bool = False) -> CompositionResult:
     """Choose the claims of the answer and write ``ComposedClaims``.
 
-    A model whose answers do not fit, that refuses, or is throttled after ``MAX_WAITS`` waits is replaced by the
-    selection of sentences; coverage says so.
+    A model whose answers do not fit, that refuses or whose provider refuses the call, or that is throttled after
+    ``MAX_WAITS`` waits, is replaced by the selection of sentences; coverage says so.
 
     Args:
         job_id: the execution's name.
@@ -53,7 +53,6 @@ def compose_answer(job_id: str, waits: int = 0, *, unavailable: bool = False) ->
     Raises:
         RateLimited: the model's quota is used up for now.
         TransientError: the model did not answer.
-        ProviderRejected: its provider refuses the call: key, model, access.
     """
     jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Compose Answer")
     request = read_request(job_id)
@@ -72,11 +71,11 @@ def compose_answer(job_id: str, waits: int = 0, *, unavailable: bool = False) ->
         key = nodes.node_key(
             provider,
             step=Step.COMPOSE,
+            parameters=limits,
             task=task,
             child_keys=[nodes.claims_key(compacted.claims)]
             if compacted
             else [nodes.chunk_key(each.chunk) for each in evidence],
-            **limits,
         )
         known = memo.recall(job_id, request, key, configuration.memo_days)
         if known is not None:

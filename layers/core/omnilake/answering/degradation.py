@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from omnilake.errors import GenerationRejected, RateLimited
+from omnilake.errors import GenerationRejected, ProviderRejected, RateLimited
 from omnilake.generation import Usage
 from omnilake.models import Degradation
 
@@ -15,7 +15,8 @@ MAX_WAITS = 5
 """How often a step waits for its model's quota before it goes on without: a minute of throttling is waited for."""
 
 THROTTLED, REJECTED, UNAVAILABLE = "throttled", "rejected", "unavailable"
-"""Reasons of a ``Degradation``: the quota stays used up; no answer fits or the model refuses; it does not answer."""
+"""Reasons of a ``Degradation``: the quota stays used up; no answer fits, the model refuses, or its provider refuses the
+call (key, model, access); it does not answer."""
 
 
 class Attempt(NamedTuple, Generic[T]):
@@ -36,7 +37,7 @@ def attempt(call: Callable[[], T], *, waits: int, instead: str = "") -> Attempt[
 
     Raises:
         RateLimited: the state machine is to wait once more.
-        TransientError, ProviderRejected: the call failed otherwise.
+        TransientError: the model did not answer.
     """
     if instead:
         return Attempt(None, instead)
@@ -44,6 +45,8 @@ def attempt(call: Callable[[], T], *, waits: int, instead: str = "") -> Attempt[
         return Attempt(call())
     except GenerationRejected as error:
         return Attempt(None, REJECTED, Usage.model_validate(error.details))
+    except ProviderRejected:
+        return Attempt(None, REJECTED)
     except RateLimited:
         if waits < MAX_WAITS:
             raise

@@ -91,9 +91,11 @@ class _Router:
         except GenerationRejected as error:
             usage = Usage.model_validate(error.details)
             self._failed(REJECTED)
+        except ProviderRejected:
+            self._failed(REJECTED)
         except RateLimited:
             self._failed(THROTTLED)
-        except (TransientError, ProviderRejected):
+        except TransientError:
             self._failed(UNAVAILABLE)
         self.ledger.append(
             LedgerLine(

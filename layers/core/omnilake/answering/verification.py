@@ -68,7 +68,6 @@ def verify_claims(job_id: str, waits: int = 0, *, unavailable: bool = False) -> 
     Raises:
         RateLimited: the judge's quota is used up for now.
         TransientError: the judge did not answer.
-        ProviderRejected: its provider refuses the call: key, model, access.
     """
     jobs.enter(job_id, JobKind.ANSWER_REQUEST, STATE)
     request = read_request(job_id)

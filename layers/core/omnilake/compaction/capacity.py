@@ -6,6 +6,7 @@ provider has no instructions and writes nothing that it has not read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from omnilake import tokens
@@ -13,7 +14,7 @@ from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step
 from omnilake.generation import Task, prompts
 from omnilake.generation.provider import EXTRACTIVE
 from omnilake.generation.sentences import fold
-from omnilake.models import Claim, Evidence, InformationRequest
+from omnilake.models import Claim, Evidence, InformationRequest, Model
 
 TOKENIZER_SHARE = 0.9
 """Share of a context that is planned with: a model's own tokenizer may count more than cl100k does."""
@@ -23,6 +24,13 @@ MAX_GROUP_CLAIM_TOKENS = 800
 
 MAX_GROUP_CLAIMS = 24
 """Most claims of one group."""
+
+LEAST_SHARE = 512
+"""Tokens of the composing call that a group's claims get at least: about five claims with their quotes. Where there are
+too many groups for that, their claims are merged first."""
+
+CLAIM_WITH_QUOTE_TOKENS = 110
+"""What a claim of a generative model is to the call that reads it, about, with its quote and the lines around it."""
 
 MAX_ANSWER_TOKENS = 2_000
 """Most tokens of an answer's claims."""
@@ -40,6 +48,15 @@ def model_of(name: str, configuration: AnsweringConfiguration) -> ModelConfig:
 def is_free(model: ModelConfig) -> bool:
     """Whether it runs in the function and costs nothing: budgets do not hold it back."""
     return model.provider == "extractive"
+
+
+class GroupLimits(Model):
+    """How much one group may come to."""
+
+    max_tokens: int  # of the claims' text
+    max_claims: int
+    carried_tokens: int  # of the claims with their quotes, as the call that reads them is told them
+    label_tokens: int  # of these, of each claim, for the lines around it
 
 
 class Told:
@@ -97,6 +114,36 @@ def claim_tokens(capacity: int) -> int:
     return max(1, min(MAX_GROUP_CLAIM_TOKENS, capacity // 4))
 
 
+def group_limits(groups: int, room: int, model: ModelConfig, last_room: int, last: ModelConfig) -> GroupLimits:
+    """How much each of so many groups may come to: as much as lets the composing call read all of them, without a merge
+    between. Where that is less than ``LEAST_SHARE``, as much as lets a merge read two.
+
+    The groups are counted in half powers of two, upwards: one group more or less seldom changes the limits, which the
+    addresses of nodes depend on.
+
+    Args:
+        groups: of the round.
+        room: B of the model that reads them (``evidence_capacity``).
+        model: that reads them.
+        last_room: B of the composing model.
+        last: the composing model.
+    """
+    each = max(label_tokens(1, model), label_tokens(1, last))
+    share = last_room // math.ceil(2 ** (math.ceil(2 * math.log2(max(groups, 1))) / 2))
+    if share < LEAST_SHARE:
+        return GroupLimits(
+            max_tokens=claim_tokens(room), max_claims=MAX_GROUP_CLAIMS, carried_tokens=room // 2, label_tokens=each
+        )
+    carried = min(share, room // 2)
+    claims = MAX_GROUP_CLAIMS if is_free(model) else carried // CLAIM_WITH_QUOTE_TOKENS
+    return GroupLimits(
+        max_tokens=min(claim_tokens(room), carried if is_free(model) else carried // 2),
+        max_claims=max(1, min(claims, MAX_GROUP_CLAIMS)),
+        carried_tokens=carried,
+        label_tokens=each,
+    )
+
+
 def chunk_tokens(evidence: Sequence[Evidence]) -> list[int]:
     """cl100k tokens of each chunk's text."""
     return [tokens.count(each.chunk.text) for each in evidence]
@@ -112,10 +159,10 @@ def label_tokens(claims: int, model: ModelConfig) -> int:
     return 0 if is_free(model) else claims * prompts.CLAIM_TOKENS
 
 
-def node_tokens(capacity: int, model: ModelConfig) -> int:
-    """What the claims of a group, quotes included, are to a merge by the same model, about; two always fit it."""
-    carried = claim_tokens(capacity) if is_free(model) else 2 * claim_tokens(capacity)
-    return min(carried + label_tokens(MAX_GROUP_CLAIMS, model), max(capacity // 2, 1))
+def node_tokens(limits: GroupLimits, model: ModelConfig) -> int:
+    """What the claims of a group, quotes included, are to the call that reads them, about; at most what they may be."""
+    carried = limits.max_tokens if is_free(model) else 2 * limits.max_tokens
+    return max(1, min(carried + limits.max_claims * limits.label_tokens, limits.carried_tokens))
 
 
 def carried_tokens(claim: Claim) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
+from omnilake.compaction.capacity import GroupLimits
 from omnilake.generation import GenerationProvider, Task
 from omnilake.models import Chunk, Claim, Degradation, Evidence, LedgerLine, Model
 
@@ -35,9 +36,11 @@ class RoundPlan(Model):
 
 
 class GroupInput(Model):
-    """All that one call reads, written by whoever planned it: evidence in the first round, claims in later ones."""
+    """All that one call reads, written by whoever planned it: evidence in the first round, claims in later ones; and
+    how much it may come to."""
 
     child_keys: list[str]
+    limits: GroupLimits
     evidence: list[Evidence] = Field(default=[])
     claims: list[Claim] = Field(default=[])
 
@@ -91,16 +94,16 @@ def claims_key(claims: Sequence[Claim]) -> str:
 
 
 def node_key(
-    provider: GenerationProvider, *, step: str, max_tokens: int, max_claims: int, task: Task, child_keys: Sequence[str]
+    provider: GenerationProvider, *, step: str, parameters: Mapping[str, int], task: Task, child_keys: Sequence[str]
 ) -> str:
-    """Address of a node: prompt version, provider, model, parameters, task and child keys in order."""
+    """Address of a node: prompt version, provider, model, parameters (limits), task and child keys in order."""
     return _address(
         {
             "step": step,
             "prompt": provider.prompt_version,
             "provider": provider.name,
             "model": provider.model,
-            "parameters": {"max_tokens": max_tokens, "max_claims": max_claims},
+            "parameters": dict(parameters),
             "task": task.model_dump(mode="json"),
             "children": list(child_keys),
         }

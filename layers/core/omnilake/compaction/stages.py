@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from omnilake import aws, jobs, layout, tokens
 from omnilake.answering import budgeting
-from omnilake.answering.degradation import UNAVAILABLE, Attempt, attempt, earlier
+from omnilake.answering.degradation import attempt, earlier
 from omnilake.answering.parts import (
     ANSWER_PLAN,
     FUSED,
@@ -31,7 +31,7 @@ from omnilake.answering.parts import (
 from omnilake.compaction import capacity, memo, nodes
 from omnilake.compaction.planning import Group, document_order, plan_groups, plan_merge
 from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step
-from omnilake.errors import ProviderRejected, ReplayIncomplete, StageFailed
+from omnilake.errors import ReplayIncomplete, StageFailed
 from omnilake.generation import ClaimSet, GenerationProvider, Task, provider_for
 from omnilake.generation.claims import OVER_LIMIT
 from omnilake.generation.provider import EXTRACTIVE, extractive, ledger_line
@@ -72,6 +72,8 @@ def plan_round(job_id: str, round_number: int) -> RoundResult:
     model = capacity.model_of(plan.steps[Step.MAP], configuration)
     read_each = told.tokens(Step.MAP, model)
     room = capacity.evidence_capacity(model, read_each)
+    last = capacity.model_of(plan.steps[Step.COMPOSE], configuration)
+    last_room = capacity.evidence_capacity(last, told.tokens(Step.COMPOSE, last))
     if round_number == 1:
         evidence, items = _leaves(job_id, plan, model, room)
         groups = plan_groups(
@@ -81,9 +83,11 @@ def plan_round(job_id: str, round_number: int) -> RoundResult:
             concurrency=plan.concurrency,
             call_tokens=read_each,
         )
+        limits = capacity.group_limits(len(groups), room, model, last_room, last)
         inputs = [
             nodes.GroupInput(
                 child_keys=[item.key for item in items[group.start : group.end]],
+                limits=limits,
                 evidence=evidence[group.start : group.end],
             )
             for group in groups
@@ -92,8 +96,6 @@ def plan_round(job_id: str, round_number: int) -> RoundResult:
         found = _nodes(job_id, round_number - 1)
         if not found:
             raise StageFailed("Every group of the compaction failed.")
-        last = capacity.model_of(plan.steps[Step.COMPOSE], configuration)
-        last_room = capacity.evidence_capacity(last, told.tokens(Step.COMPOSE, last))
         if sum(_read_tokens(node, last) for node in found) <= last_room or len(found) == 1:
             _finish(job_id, found, round_number - 1)
             return RoundResult(round=round_number, groups=0, done=True)
@@ -102,9 +104,11 @@ def plan_round(job_id: str, round_number: int) -> RoundResult:
             for each in found
         ]
         groups = plan_merge([item.tokens for item in items], context_tokens=room)
+        limits = capacity.group_limits(len(groups), room, model, last_room, last)
         inputs = [
             nodes.GroupInput(
                 child_keys=[item.key for item in items[group.start : group.end]],
+                limits=limits,
                 claims=[claim for node in found[group.start : group.end] for claim in node.claims],
             )
             for group in groups
@@ -158,14 +162,11 @@ def summarise_group(job_id: str, round_number: int, group: int, waits: int = 0) 
     name = read_part(job_id, ANSWER_PLAN, AnswerPlan).steps[Step.MAP]
     instead = _instead(request, round_number, group)
     began = time.monotonic()
-    try:
-        tried = attempt(
-            lambda: _node(job_id, round_number, group, work, request, configuration, name),
-            waits=waits,
-            instead=instead,
-        )
-    except ProviderRejected:
-        tried = Attempt(None, UNAVAILABLE)
+    tried = attempt(
+        lambda: _node(job_id, round_number, group, work, request, configuration, name),
+        waits=waits,
+        instead=instead,
+    )
     node = tried.value
     if node is None:
         lost = round(time.monotonic() - began, 3)
@@ -229,14 +230,12 @@ def _node(
         else provider_for(name, configuration, Step.MAP, Calls.of(job_id, request))
     )
     task = Task.of(request)
-    room = capacity.evidence_capacity(model, capacity.Told(request, configuration).tokens(Step.MAP, model))
-    most = capacity.claim_tokens(room)
+    limits = work.limits
     step = "extract" if round_number == 1 else "merge"
     key = nodes.node_key(
         provider,
         step=step,
-        max_tokens=most,
-        max_claims=capacity.MAX_GROUP_CLAIMS,
+        parameters=limits.model_dump(),
         task=task,
         child_keys=work.child_keys,
     )
@@ -247,10 +246,9 @@ def _node(
         rejected: dict[str, int] = {}
     else:
         began = time.monotonic()
-        found = _claims(provider, task, work, round_number, most)
+        found = _claims(provider, task, work, round_number)
         line = ledger_line(state, provider, found.usage, time.monotonic() - began)
-        # Quotes included, a node is at most half of what a merge reads: two always fit.
-        claims = capacity.within(found.claims, room // 2, capacity.label_tokens(1, model))
+        claims = capacity.within(found.claims, limits.carried_tokens, limits.label_tokens)
         rejected = dict(found.rejected)
         if left := len(found.claims) - len(claims):
             rejected[OVER_LIMIT] = rejected.get(OVER_LIMIT, 0) + left
@@ -274,12 +272,13 @@ def _node(
     )
 
 
-def _claims(provider: GenerationProvider, task: Task, work: nodes.GroupInput, round_number: int, most: int) -> ClaimSet:
+def _claims(provider: GenerationProvider, task: Task, work: nodes.GroupInput, round_number: int) -> ClaimSet:
+    limits = work.limits
     if round_number == 1:
-        return provider.extract_claims(task, work.evidence, max_tokens=most, max_claims=capacity.MAX_GROUP_CLAIMS)
+        return provider.extract_claims(task, work.evidence, max_tokens=limits.max_tokens, max_claims=limits.max_claims)
     if not work.claims:
         return ClaimSet(claims=[])
-    return provider.merge_claims(task, work.claims, max_tokens=most, max_claims=capacity.MAX_GROUP_CLAIMS)
+    return provider.merge_claims(task, work.claims, max_tokens=limits.max_tokens, max_claims=limits.max_claims)
 
 
 def _plan_part(round_number: int) -> str:

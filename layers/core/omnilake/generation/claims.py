@@ -25,6 +25,9 @@ MAX_CLAIM_CHARACTERS = 2_000
 MAX_QUOTES = 20
 """Most quotes of one claim of a model's answer; merged claims keep as many."""
 
+MAX_QUOTE_TOKENS = 200
+"""Most tokens (cl100k) of a quote: it carries one statement. Longer ones would leave others no room in a merge."""
+
 MIN_QUOTE_CHARACTERS = 8
 """Shorter ones carry nothing, unless they are all of a line."""
 
@@ -34,6 +37,7 @@ RUN_WORDS = 8
 UNKNOWN_LABEL = "unknown_passage"
 QUOTE_NOT_FOUND = "quote_not_in_passage"
 QUOTE_TOO_SHORT = "quote_too_short"
+QUOTE_TOO_LONG = "quote_too_long"
 EMPTY = "empty"
 LINK_NOT_QUOTED = "address_not_quoted"
 FOREIGN_TEXT = "text_of_another_source"
@@ -218,6 +222,9 @@ def _quotes(told: Sequence[_ToldQuote], chunks: dict[str, Chunk]) -> tuple[list[
         text = chunk.text[start:end]
         if len(text) < MIN_QUOTE_CHARACTERS and text not in map(str.strip, chunk.text.splitlines()):
             wrong.append(QUOTE_TOO_SHORT)
+            continue
+        if tokens.count(text) > MAX_QUOTE_TOKENS:
+            wrong.append(QUOTE_TOO_LONG)
             continue
         standing.append(
             Quote(

@@ -10,16 +10,19 @@ import hashlib
 import json
 from typing import Any
 
+from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from omnilake import aws, layout
-from omnilake.errors import GenerationRejected, ReplayIncomplete
+from omnilake.errors import GenerationRejected, ProviderRejected, ReplayIncomplete
 from omnilake.generation.wires.wire import Prompt, Reply, Shape, Wire
 from omnilake.models import InformationRequest, Model
 
+logger = Logger(child=True)
+
 
 class Record(Model):
-    """What a model answered to one call, as it came over the wire; or that it refused."""
+    """What a model answered to one call, as it came over the wire; or that it or its provider refused."""
 
     provider: str
     model: str
@@ -93,7 +96,11 @@ class RecordedWire:
         return self._wire.model
 
     def ask(self, told: Prompt, shape: Shape, refused: tuple[Reply, str] | None) -> Reply:
-        """The recorded reply, or the model's; see :class:`~omnilake.generation.wires.wire.Wire`."""
+        """The recorded reply, or the model's; see :class:`~omnilake.generation.wires.wire.Wire`.
+
+        A call that the provider refuses (key, model, access) is recorded as one that the model refuses: the answer goes
+        on without the model, and so does its replay.
+        """
         own = address(self._wire, told, shape, repair=refused is not None)
         record = self._calls.known(own)
         if record is None:
@@ -115,6 +122,9 @@ class RecordedWire:
         try:
             reply = self._wire.ask(told, shape, refused)
         except GenerationRejected as error:
+            return Record(provider=provider, model=model, refused=error.message)
+        except ProviderRejected as error:
+            logger.warning("a provider refuses the call", extra={"error_code": error.code, "model": model})
             return Record(provider=provider, model=model, refused=error.message)
         return Record(
             provider=provider,
