@@ -10,7 +10,8 @@ lead       the first sentences
 lexrank    sumy's LexRankSummarizer
 textrank   sumy's TextRankSummarizer
 
-All methods choose among the same sentences. The provider's constants were looked at on QMSum's ``val.jsonl`` only.
+All methods choose among the same sentences. The provider's constants were looked at on QMSum's ``val.jsonl`` only (272
+queries, where it has ROUGE-1, -2 and -L of 25.7, 5.4 and 15.2 and MMR 25.2, 4.7 and 14.7); ``test.jsonl`` is measured.
 """
 
 from __future__ import annotations

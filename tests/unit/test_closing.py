@@ -81,3 +81,13 @@ def test_the_same_ending_told_again_changes_nothing() -> None:
 
 def test_an_execution_that_is_no_job_is_left_alone() -> None:
     assert not close_job("compact-answer-docs-1", "FAILED", "StageFailed", "")
+
+
+def test_a_record_of_an_earlier_version_goes_on() -> None:
+    job_id = running_answer()
+    assert aws.table("jobs_table").update({"job_id": job_id}, "SET chunks = :one REMOVE entered, progress", {":one": 1})
+    assert jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Retrieve", retrievers=2)
+    item = aws.table("jobs_table").get({"job_id": job_id})
+    assert item is not None
+    assert (list(item["entered"]), item["progress"]) == (["Retrieve"], {"retrievers": 2})
+    assert not jobs.enter("nobody", JobKind.ANSWER_REQUEST, "Retrieve")

@@ -96,9 +96,17 @@ class ObjectStore:
         pinned = {"VersionId": version_id} if version_id else {}
         return client("s3").get_object(Bucket=self.bucket, Key=key, **pinned)["Body"]
 
-    def write(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> str:
-        """Put an object; returns its key."""
-        client("s3").put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
+    def write(
+        self,
+        key: str,
+        data: bytes,
+        content_type: str = "application/octet-stream",
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
+        """Put an object, with user metadata (ASCII) if any; returns its key."""
+        client("s3").put_object(
+            Bucket=self.bucket, Key=key, Body=data, ContentType=content_type, Metadata=dict(metadata or {})
+        )
         return key
 
     def write_over(self, key: str, data: bytes, etag: str) -> None:

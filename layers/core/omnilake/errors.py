@@ -64,11 +64,11 @@ class OmniLakeError(Exception):
     def __init__(self, message: str, *, action: str | None = None, **details: Any) -> None:
         super().__init__(message)
         self.message = message
-        self.action = action or self.advice
+        self.action = self.advice if action is None else action
         self.details = details
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.message} {self.action}"
+        return f"{self.code}: {self.message} {self.action}".strip()
 
 
 class TransientError(OmniLakeError):

@@ -12,6 +12,8 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from omnilake import aws
 from omnilake.clock import now
 from omnilake.errors import JobNotFound
@@ -204,13 +206,17 @@ def _update(
         names[f"#p_{name}"] = name
         values[f":p_{name}"] = count
         assignments.append(f"#progress.#p_{name} = :p_{name}")
-    return _table().update(
-        {"job_id": job_id},
-        "SET " + ", ".join(assignments),
-        values,
-        names=names | {"#status": "status"},
-        condition=_OPEN,
-    )
+    key, expression, names = {"job_id": job_id}, "SET " + ", ".join(assignments), names | {"#status": "status"}
+    try:
+        return _table().update(key, expression, values, names=names, condition=_OPEN)
+    except ClientError as error:
+        if aws.error_code(error) != "ValidationException":
+            raise
+    # A record of an earlier version lacks a map that is written into.
+    maps = "SET entered = if_not_exists(entered, :none), progress = if_not_exists(progress, :none)"
+    if not _table().update(key, maps, {":none": {}} | _OPEN_VALUES, names={"#status": "status"}, condition=_OPEN):
+        return False
+    return _table().update(key, expression, values, names=names, condition=_OPEN)
 
 
 def _kind_status(kind: JobKind, status: JobStatus) -> str:

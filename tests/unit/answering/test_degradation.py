@@ -6,8 +6,24 @@ from collections.abc import Callable
 
 import pytest
 
-from omnilake.answering.degradation import MAX_WAITS, REJECTED, THROTTLED, UNAVAILABLE, Attempt, attempt, earlier
-from omnilake.errors import GenerationRejected, OmniLakeError, ProviderRejected, RateLimited, TransientError
+from omnilake.answering.degradation import (
+    MAX_WAITS,
+    REJECTED,
+    THROTTLED,
+    UNAVAILABLE,
+    Attempt,
+    attempt,
+    earlier,
+    last_resort,
+)
+from omnilake.errors import (
+    GenerationRejected,
+    OmniLakeError,
+    ProviderRejected,
+    RateLimited,
+    StageFailed,
+    TransientError,
+)
 from omnilake.generation import Usage
 from omnilake.models import Degradation
 
@@ -43,6 +59,15 @@ def test_a_provider_that_refuses_the_call_ends_the_attempt() -> None:
 def test_what_the_state_machine_tries_again_is_raised() -> None:
     with pytest.raises(TransientError):
         attempt(raising(TransientError("silence")), waits=MAX_WAITS)
+
+
+def test_the_selection_of_sentences_waits_for_its_embedder_as_often_as_it_may() -> None:
+    limited = RateLimited.after(3, "the embedder")
+    assert last_resort(lambda: "claims", waits=99) == "claims"
+    with pytest.raises(RateLimited):
+        last_resort(raising(limited), waits=MAX_WAITS - 1)
+    with pytest.raises(StageFailed, match="throttled"):
+        last_resort(raising(limited), waits=MAX_WAITS)
 
 
 def test_a_model_that_is_left_out_is_not_called() -> None:

@@ -116,6 +116,11 @@ def test_a_fork_to_another_date_retrieves_anew(answered: Answer) -> None:
     assert replay.configuration_for(request).inclusive_cap == 77
 
 
+def test_a_fork_with_another_reranking_retrieves_anew(answered: Answer) -> None:
+    assert not replay.takes_evidence(_ask(forked_from=JOB, providers={"rerank": "cohere"}))
+    assert replay.takes_evidence(_ask(forked_from=JOB, providers={"compose": "new"}))
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [

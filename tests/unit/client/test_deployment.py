@@ -293,7 +293,14 @@ class TestInvoking:
         request = {"archives": ["docs"], "question": "Why?", "goal": "g", "max_claims": 2}
         assert functions.invoked == [("SubmitRequestFunction", {"request": request})]
 
-    @pytest.mark.parametrize("raised", [ArchiveExists("It is there."), InvalidRequest("The fields are wrong.")])
+    @pytest.mark.parametrize(
+        "raised",
+        [
+            ArchiveExists("It is there."),
+            InvalidRequest("The fields are wrong."),
+            InvalidRequest("The mode is wrong.", action="Take another one."),
+        ],
+    )
     def test_an_error_of_the_product_is_raised_here_as_it_was_there(
         self, deployment: Deployment, functions: Functions, raised: OmniLakeError
     ) -> None:

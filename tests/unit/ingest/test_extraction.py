@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
-from any_ingest import any_archive, any_batch, uploaded
+from any_ingest import LANDING, any_archive, any_batch, uploaded
 
 from omnilake import aws, layout
 from omnilake.ingest import stages
@@ -86,6 +87,23 @@ def test_a_scan_is_read_by_the_function_that_the_deployment_names(monkeypatch: p
     assert scan.live
     assert [(segment.page, segment.start) for segment in document_of(scan).segments] == [(2, 0)]
     assert asked == [{"bucket": scan.ref.bucket, "key": scan.ref.key, "version_id": scan.ref.version_id}]
+
+
+def test_members_of_an_archive_file_have_its_metadata_and_date() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("notes.txt", "The pier is repaired.")
+    ref = uploaded("incoming/docs/all.zip", packed.getvalue())
+    told = {"business_id": "b1", "place": "Selmer%C3%A5", "omnilake-effective-on": "2026-02-01", "omnilake-source": "x"}
+    aws.client("s3").put_object(Bucket=LANDING, Key=ref.key, Body=packed.getvalue(), Metadata=told)
+    version = str(aws.client("s3").head_object(Bucket=LANDING, Key=ref.key)["VersionId"])
+    any_archive()
+    job_id = any_batch(ref.model_copy(update={"version_id": version}))
+    register_documents(job_id)
+    extract_text(job_id)
+    head = aws.ObjectStore(LANDING).head("incoming/docs/all.zip/notes.txt")
+    assert head is not None
+    assert head["Metadata"] == {name: value for name, value in told.items() if name != "omnilake-source"}
 
 
 def test_a_document_can_not_say_whose_it_is() -> None:

@@ -18,7 +18,9 @@ from omnilake.models import Archive, Chunk, Claim, Evidence, Filter, FilterOpera
 from omnilake.retrieval import Found, Lookup, RetrievalPlan, rows
 from omnilake.retrieval import rows as retriever
 from omnilake.stores import commit as committing
+from omnilake.stores import search as searching
 from omnilake.stores import table as tables
+from omnilake.stores.table import CHUNK_COLUMNS
 
 JOB = "answer-1"
 BOATS = [
@@ -124,6 +126,15 @@ def test_documents_that_are_no_tables_are_not_looked_into(look: Any) -> None:
 def test_a_table_without_kept_rows_is_counted(look: Any) -> None:
     found = retriever.find(look("How many boats are in Selmere?", [any_table("boats", None)]))
     assert (found.evidence, found.left_out) == ([], {"table_without_rows": 1})
+
+
+def test_a_store_that_can_not_tell_tables_yet_is_counted(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lookup = look("How many boats are in Selmere?", [any_table("boats", BOATS)])
+    with monkeypatch.context() as patched:
+        patched.setattr(searching, "CHUNK_COLUMNS", [*CHUNK_COLUMNS, "a_later_column"])
+        found = retriever.find(lookup)
+    assert (found.evidence, found.left_out) == ([], {"store_without_media_types": 1})
+    assert retriever.find(look("How many boats are in Selmere?", [])).evidence
 
 
 def test_a_table_that_is_too_large_is_counted(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:

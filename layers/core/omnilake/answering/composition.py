@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 from omnilake import jobs
-from omnilake.answering.degradation import UNAVAILABLE, attempt, earlier
+from omnilake.answering.degradation import MAX_WAITS, UNAVAILABLE, Attempt, attempt, earlier, last_resort
 from omnilake.answering.parts import (
     ANSWER_PLAN,
     COMPOSED,
@@ -21,8 +21,7 @@ from omnilake.answering.parts import (
     read_request,
     write_part,
 )
-from omnilake.compaction import memo, nodes
-from omnilake.compaction.capacity import MAX_ANSWER_TOKENS
+from omnilake.compaction import capacity, memo, nodes
 from omnilake.compaction.stages import CLAIMS
 from omnilake.configuration import Step
 from omnilake.generation import ClaimSet, GenerationProvider, Task, provider_for
@@ -51,7 +50,8 @@ def compose_answer(job_id: str, waits: int = 0, *, unavailable: bool = False) ->
         unavailable: the model did not answer: sentences are selected.
 
     Raises:
-        RateLimited: the model's quota is used up for now.
+        RateLimited: the model's quota is used up for now, or that of the embedder of the extractive provider.
+        StageFailed: the latter stays used up.
         TransientError: the model did not answer.
     """
     jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Compose Answer")
@@ -67,7 +67,7 @@ def compose_answer(job_id: str, waits: int = 0, *, unavailable: bool = False) ->
         coverage = _compacted(coverage, compacted)
 
     def claims_by(provider: GenerationProvider) -> ClaimSet:
-        limits = {"max_tokens": MAX_ANSWER_TOKENS, "max_claims": request.max_claims}
+        limits = {"max_tokens": capacity.MAX_ANSWER_TOKENS, "max_claims": request.max_claims}
         key = nodes.node_key(
             provider,
             step=Step.COMPOSE,
@@ -89,13 +89,13 @@ def compose_answer(job_id: str, waits: int = 0, *, unavailable: bool = False) ->
         return made
 
     name = plan.steps[Step.COMPOSE]
-    provider = (
-        extractive()
-        if name == EXTRACTIVE
-        else provider_for(name, configuration, Step.COMPOSE, Calls.of(job_id, request))
-    )
+    free = capacity.is_free(capacity.model_of(name, configuration))
+    provider = extractive() if free else provider_for(name, configuration, Step.COMPOSE, Calls.of(job_id, request))
     began = time.monotonic()
-    tried = attempt(lambda: claims_by(provider), waits=waits, instead=_instead(request, unavailable))
+    if free:
+        tried = Attempt(last_resort(lambda: claims_by(provider), waits=waits))
+    else:
+        tried = attempt(lambda: claims_by(provider), waits=waits, instead=_instead(request, unavailable))
     found = tried.value
     if found is None:
         if tried.lost.calls:
@@ -103,7 +103,8 @@ def compose_answer(job_id: str, waits: int = 0, *, unavailable: bool = False) ->
         degraded = Degradation(step=Step.COMPOSE, to=EXTRACTIVE, reason=tried.reason)
         coverage = coverage.model_copy(update={"degraded": [*coverage.degraded, degraded]})
         provider, began = extractive(), time.monotonic()
-        found = claims_by(provider)
+        selecting = provider
+        found = last_resort(lambda: claims_by(selecting), waits=waits, most=2 * MAX_WAITS)
     ledger.append(ledger_line(STATE, provider, found.usage, time.monotonic() - began))
     rejected = dict(Counter(coverage.claims_removed) + Counter(found.rejected))
     composed = ComposedClaims(

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from omnilake.errors import GenerationRejected, ProviderRejected, RateLimited
+from omnilake.errors import GenerationRejected, ProviderRejected, RateLimited, StageFailed
 from omnilake.generation import Usage
 from omnilake.models import Degradation
 
 T = TypeVar("T")
 
 MAX_WAITS = 5
-"""How often a step waits for its model's quota before it goes on without: a minute of throttling is waited for."""
+"""How often a step waits for its model's quota before it goes on without: a minute of throttling is waited for. The
+extractive provider that takes its place may wait as often again for its embedder's."""
 
 THROTTLED, REJECTED, UNAVAILABLE = "throttled", "rejected", "unavailable"
 """Reasons of a ``Degradation``: the quota stays used up; no answer fits, the model refuses, or its provider refuses the
@@ -51,6 +52,26 @@ def attempt(call: Callable[[], T], *, waits: int, instead: str = "") -> Attempt[
         if waits < MAX_WAITS:
             raise
         return Attempt(None, THROTTLED)
+
+
+def last_resort(call: Callable[[], T], *, waits: int, most: int = MAX_WAITS) -> T:
+    """Let the extractive provider do a step; the embedder that it reads with may have a quota, too.
+
+    Args:
+        call: that does it.
+        waits: how often the step has waited for a quota.
+        most: how often it may.
+
+    Raises:
+        RateLimited: the state machine is to wait once more.
+        StageFailed: the quota stays used up.
+    """
+    try:
+        return call()
+    except RateLimited as error:
+        if waits < most:
+            raise
+        raise StageFailed("The embedding provider that sentences are selected with stays throttled.") from error
 
 
 def earlier(step: str, degraded: Sequence[Degradation]) -> str:

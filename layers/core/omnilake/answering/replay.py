@@ -1,8 +1,8 @@
 """Answers again: a replay repeats one from what was recorded of it, a fork changes something and goes on from there.
 
 A replay has its predecessor's configuration, evidence and model outputs: nothing is retrieved and no model is called,
-checks and assembly run anew. A fork has the configuration and, unless another state of the archives is asked for
-(``as_of``), the evidence; its models are called anew.
+checks and assembly run anew. A fork has the configuration and, unless another state of the archives (``as_of``) or
+another reranking is asked for, the evidence; its models are called anew.
 
 Recorded evidence was found under the rules of the request that it was recorded for. It is taken over only for a request
 that asks the same of the same archives for the same tenant.
@@ -86,8 +86,10 @@ def take_over(job_id: str, request: InformationRequest) -> None:
 
 
 def _moved(request: InformationRequest) -> bool:
-    """Whether a fork asks for another state of the archives than its predecessor did."""
-    return request.as_of != _recorded_request(request.forked_from).as_of
+    """Whether a fork asks for another state of the archives than its predecessor did, or for another order of what is
+    found: the recorded evidence is what the predecessor's reranking left."""
+    recorded = _recorded_request(request.forked_from)
+    return request.as_of != recorded.as_of or request.providers.rerank != recorded.providers.rerank
 
 
 def _recorded_request(job_id: str) -> InformationRequest:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from omnilake import aws, jobs, layout, tokens
 from omnilake.answering import budgeting
-from omnilake.answering.degradation import attempt, earlier
+from omnilake.answering.degradation import MAX_WAITS, Attempt, attempt, earlier, last_resort
 from omnilake.answering.parts import (
     ANSWER_PLAN,
     FUSED,
@@ -147,7 +147,7 @@ def summarise_group(job_id: str, round_number: int, group: int, waits: int = 0) 
             instead, and the node says so. A replay goes on as the replayed answer did.
 
     Raises:
-        StageFailed: the round's plan has no such group.
+        StageFailed: the round's plan has no such group; or the embedder of the extractive provider stays throttled.
         RateLimited: the model's quota is used up for now.
         TransientError: the model did not answer.
         ReplayIncomplete: the group failed in the job that is replayed.
@@ -162,15 +162,18 @@ def summarise_group(job_id: str, round_number: int, group: int, waits: int = 0) 
     name = read_part(job_id, ANSWER_PLAN, AnswerPlan).steps[Step.MAP]
     instead = _instead(request, round_number, group)
     began = time.monotonic()
-    tried = attempt(
-        lambda: _node(job_id, round_number, group, work, request, configuration, name),
-        waits=waits,
-        instead=instead,
-    )
+
+    def node_by(named: str) -> nodes.CompactionNode:
+        return _node(job_id, round_number, group, work, request, configuration, named)
+
+    if capacity.is_free(capacity.model_of(name, configuration)):
+        tried = Attempt(last_resort(lambda: node_by(name), waits=waits))
+    else:
+        tried = attempt(lambda: node_by(name), waits=waits, instead=instead)
     node = tried.value
     if node is None:
         lost = round(time.monotonic() - began, 3)
-        node = _node(job_id, round_number, group, work, request, configuration, EXTRACTIVE)
+        node = last_resort(lambda: node_by(EXTRACTIVE), waits=waits, most=2 * MAX_WAITS)
         ledger = node.ledger
         if tried.lost.calls:
             model = configuration.models[name]

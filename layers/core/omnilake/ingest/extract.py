@@ -130,15 +130,21 @@ def _own_metadata(extracted: ExtractedDocument) -> dict[str, str]:
 
 
 def _expand(data: bytes, document: BatchDocument, archive_id: str) -> BatchDocument:
-    """Put the members of an archive file below ``incoming/``, where their own ingestion starts.
+    """Put the members of an archive file below ``incoming/``, where their own ingestion starts, with its metadata and
+    effective date: who brought it brought them.
 
     Done again, it puts the same bytes there again: they are duplicates of themselves.
     """
     store = aws.ObjectStore(settings().require("landing_bucket"))
     count = 0
     expansion = extraction.expand(data, document.name)
+    told = dict(document.metadata)
+    if document.effective_on:
+        told[contents.EFFECTIVE_METADATA] = document.effective_on
+    inherited = landing.user_metadata(told)
     for member in expansion:
-        store.write(f"{landing.INCOMING}{archive_id}/{document.name}/{member.name}", member.data)
+        key = f"{landing.INCOMING}{archive_id}/{document.name}/{member.name}"
+        store.write(key, member.data, metadata=inherited)
         count += 1
     return document.model_copy(
         update={

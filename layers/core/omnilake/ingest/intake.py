@@ -15,8 +15,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
-from omnilake import aws, jobs, layout
-from omnilake.errors import InvalidStateInput
+from omnilake import aws, executions, jobs, layout
+from omnilake.errors import InvalidStateInput, TransientError
 from omnilake.handler import logger, metrics, parse_event
 from omnilake.ingest.landing import archive_of
 from omnilake.models import MAX_BATCH_DOCUMENTS, BatchManifest, JobKind, ObjectRef
@@ -92,34 +92,22 @@ def batches(refs: list[ObjectRef]) -> list[BatchManifest]:
     return manifests
 
 
-def start(manifest: BatchManifest) -> str:
+def start(manifest: BatchManifest) -> None:
     """Write the manifest, record the job, start the execution; each step may be repeated.
 
-    Returns:
-        The execution's ARN.
-
     Raises:
-        ClientError: the service did not take it; the messages go back to the queue.
+        ClientError, TransientError: a service did not take it; the messages go back to the queue.
     """
     machine = settings().require("ingest_machine_arn")
-    arn = aws.execution_arn(machine, manifest.job_id)
     aws.lake().write_model(layout.batch_manifest(manifest.job_id), manifest)
     jobs.create(
         manifest.job_id,
         JobKind.INGEST_DOCUMENT,
         manifest.archive_id,
-        execution_arn=arn,
+        execution_arn=aws.execution_arn(machine, manifest.job_id),
         documents=len(manifest.documents),
     )
-    request: dict[str, Any] = {"job_id": manifest.job_id, "archive_id": manifest.archive_id}
-    try:
-        aws.client("stepfunctions").start_execution(
-            stateMachineArn=machine, name=manifest.job_id, input=json.dumps(request)
-        )
-    except ClientError as error:
-        if aws.error_code(error) != "ExecutionAlreadyExists":
-            raise
-    return arn
+    executions.start_once(machine, manifest.job_id, {"job_id": manifest.job_id, "archive_id": manifest.archive_id})
 
 
 def _job_id(archive_id: str, documents: list[ObjectRef]) -> str:
@@ -161,8 +149,9 @@ def accept(records: list[dict[str, Any]]) -> list[str]:
     for manifest in batches(list(refs.values())):
         try:
             start(manifest)
-        except ClientError as error:
-            logger.error("batch not started", extra={"job_id": manifest.job_id, "error_code": aws.error_code(error)})
+        except (ClientError, TransientError) as error:
+            code = aws.error_code(error) if isinstance(error, ClientError) else error.code
+            logger.error("batch not started", extra={"job_id": manifest.job_id, "error_code": code})
             members = {(ref.bucket, ref.key, ref.identity) for ref in manifest.documents}
             failed += [each for each, ref in refs.items() if (ref.bucket, ref.key, ref.identity) in members]
     redeliver_soon(settings().require("upload_queue_url"), [each for each in records if each["messageId"] in failed])

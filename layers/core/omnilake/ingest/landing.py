@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -129,7 +130,10 @@ def move(
             aside = archived(ref.key, kept.get("Metadata", {}).get("omnilake-version", "") or kept_order)
             _copy(ref.bucket, {"Bucket": ref.bucket, "Key": target}, aside, kept, kept["Metadata"])
     if error is not None:
-        metadata |= {"omnilake-code": error.code, "omnilake-reason": _ascii(f"{error.message} {error.action}")}
+        metadata |= {
+            "omnilake-code": error.code,
+            "omnilake-reason": _ascii(f"{error.message} {error.action}")[:_MAX_REASON],
+        }
     source = {"Bucket": ref.bucket, "Key": ref.key} | ({"VersionId": ref.version_id} if ref.version_id else {})
     _copy(ref.bucket, source, target, head, metadata)
     if target != ref.key:
@@ -186,7 +190,12 @@ def return_to_incoming(bucket: str, key: str) -> None:
         _copy(bucket, {"Bucket": bucket, "Key": kept}, key, head, _uploaders(head))
 
 
+def user_metadata(told: Mapping[str, str]) -> dict[str, str]:
+    """Metadata of an upload as S3 can carry them."""
+    return {name: _ascii(value) for name, value in told.items()}
+
+
 def _ascii(text: str) -> str:
     """Text as S3 user metadata can carry it: printable ASCII, the rest percent-encoded."""
     folded = re.sub(r"\s+", " ", text).strip()
-    return quote(folded, safe=" !#$&'()*+,/:;=?@[]\"<>-_.~|{}^`")[:_MAX_REASON]
+    return quote(folded, safe=" !#$&'()*+,/:;=?@[]\"<>-_.~|{}^`")

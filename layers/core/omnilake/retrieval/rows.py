@@ -33,7 +33,9 @@ _CHUNK_CHARACTERS = 1_500
 _TABULAR = (Format.CSV, Format.TSV, Format.XLSX, Format.JSON, Format.JSONL)
 
 NOT_UNDERSTOOD, TOO_LARGE, NO_ROWS = "table_not_understood", "table_too_large", "table_without_rows"
-"""Reasons of what is left out."""
+OLD_STORE = "store_without_media_types"
+"""Reasons of what is left out. A store that was made before chunks told their media type gets the column with the next
+document that is ingested into it."""
 
 
 class RowsOptions(Model):
@@ -59,7 +61,10 @@ def find(lookup: Lookup) -> Found:
     left_out: dict[str, int] = {}
     candidates: list[tuple[float, Chunk, Table, Reading]] = []
     tables = columned = 0
-    for chunk in _sources(lookup, options.max_tables):
+    sources, old = _sources(lookup, options.max_tables)
+    if old:
+        left_out[OLD_STORE] = old
+    for chunk in sources:
         try:
             opened = _tables(chunk)
         except _TooLarge:
@@ -87,13 +92,18 @@ def find(lookup: Lookup) -> Found:
     return Found(evidence=evidence, matched=len(evidence), left_out=left_out)
 
 
-def _sources(lookup: Lookup, most: int) -> list[Chunk]:
-    """One chunk of each of the nearest files with tables, nearest first."""
+def _sources(lookup: Lookup, most: int) -> tuple[list[Chunk], int]:
+    """One chunk of each of the nearest files with tables, nearest first; and how many stores can't tell tables yet."""
     plan = lookup.plan
     named = " ".join([plan.question, *(_column(each) for each in filters.on_columns(plan.filters))])
     listed: list[Sequence[Evidence]] = []
+    old = 0
     for store in lookup.stores:
-        view = lookup.view(store).narrowed(filters.one_of("media_type", _TABULAR))
+        whole = lookup.view(store)
+        if not whole.has_columns:
+            old += 1
+            continue
+        view = whole.narrowed(filters.one_of("media_type", _TABULAR))
         listed.append(view.best_worded(named, _NEAREST))
         listed.append(view.nearest(lookup.vector(store), _NEAREST))
     found: dict[str, Chunk] = {}
@@ -104,7 +114,7 @@ def _sources(lookup: Lookup, most: int) -> list[Chunk]:
                 known = found.get(chunk.entry_id)
                 if known is None or known.version < chunk.version:
                     found[chunk.entry_id] = chunk
-    return list(found.values())[:most]
+    return list(found.values())[:most], old
 
 
 def _tables(chunk: Chunk) -> list[Table] | None:

@@ -40,6 +40,8 @@ class View:
 
     Attributes:
         version: of the table that is read.
+        has_columns: whether it has all columns that conditions may be about; a store that an earlier version made gets
+            them with its next commit.
     """
 
     def __init__(self, store: Store, where: str = "", version: int | None = None) -> None:
@@ -48,7 +50,8 @@ class View:
         self._columns = [name for name in CHUNK_COLUMNS if name in self._table.schema.names]
         self._where = where
         self.version = int(self._table.version)
-        if where and len(self._columns) < len(CHUNK_COLUMNS):
+        self.has_columns = len(self._columns) == len(CHUNK_COLUMNS)
+        if where and not self.has_columns:
             raise StageFailed(
                 f"The store of the archive {store.archive_id} was made before there were filters.",
                 action="Ingest a document into the archive: the next commit adds the columns.",
