@@ -39,17 +39,19 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ROOT / "events" / "documents"
 EXAMPLES = ROOT / "examples"
 
-INGESTION, INDEXING, HARBOUR, LIGHTHOUSES = (
+INGESTION, INDEXING, HARBOUR, LIGHTHOUSES, WRITTEN = (
     "sample-ingestion",
     "sample-indexing",
     "sample-harbour",
     "sample-lighthouses",
+    "sample-written",
 )
 ARCHIVES = {
     INGESTION: "Documents on their way in, for the sample events of ingest_document.",
     INDEXING: "Where the sample events of Index Chunks commit to.",
     HARBOUR: "A handbook that one context holds, for the sample events of answer_request.",
     LIGHTHOUSES: "More evidence than one context holds, for the sample events of compact_evidence.",
+    WRITTEN: "Answers that become entries, for a sample event of Publish Answer.",
 }
 
 DELETED_VERSION = "3HL4kqtJlcpXroDTDmJrmSpXd3dIbrHY"
@@ -467,7 +469,11 @@ class Answers:
         _copy(base, "sample-verify-misquoted", COMPOSED_PARTS)
         _misquote("sample-verify-misquoted")
         _copy(base, "sample-publish-answered", VERIFIED_PARTS)
-        _open_job("sample-publish-answered", JobKind.ANSWER_REQUEST, HARBOUR)
+        _copy(base, "sample-publish-written", VERIFIED_PARTS)
+        _request_of("sample-publish-written", {**QUESTION, "destination_archive": WRITTEN})
+        _request("sample-plan-replay", {**QUESTION, "replay_of": base})
+        for job_id in ("sample-publish-answered", "sample-publish-written", "sample-plan-replay"):
+            _open_job(job_id, JobKind.ANSWER_REQUEST, HARBOUR)
         self._other_retrievers(base)
 
     def _other_retrievers(self, base: str) -> None:

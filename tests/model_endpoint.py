@@ -55,6 +55,13 @@ class Endpoint:
         host, port = self._server.server_address[:2]
         return f"http://{host!s}:{port}"
 
+    def close(self) -> None:
+        """Listen no more. May be repeated."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         endpoint = self
 
@@ -89,8 +96,7 @@ def serving(script: Script) -> Iterator[Endpoint]:
     try:
         yield endpoint
     finally:
-        endpoint._server.shutdown()
-        endpoint._server.server_close()
+        endpoint.close()
 
 
 def completion(content: Any, *, finish_reason: str = "stop", refusal: str | None = None) -> Answered:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 import yaml
 from embedded_cloud import ROOT, Cloud
 from expectations import Case, find_cases
+
+from omnilake import aws, layout
 
 EVENTS = ROOT / "events"
 CASES = find_cases(EVENTS)
@@ -29,13 +32,14 @@ def _functions() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def seeded(cloud: Cloud) -> Cloud:
-    """The cloud with everything in place that the events refer to."""
+def seeded(cloud: Cloud) -> Iterator[Cloud]:
+    """The cloud with everything in place that the events refer to; the configuration that one puts goes with it."""
     done = subprocess.run(
         [sys.executable, EVENTS / "seed.py"], env=os.environ, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return cloud
+    yield cloud
+    aws.lake().delete(layout.ANSWERING)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
