@@ -304,12 +304,12 @@ def _manifests(deployment: Any, archive_id: str, since: str) -> tuple[list[Told]
     from omnilake import aws, layout
     from omnilake.ingest import stages
     from omnilake.ingest.publish import outcome
-    from omnilake.models import JobStatus
+    from omnilake.models import ENDED
 
     told: list[Told] = []
     disagreeing = []
     for job in deployment.ingestions(archive_id, since):
-        ended = job.status in {JobStatus.COMPLETED, JobStatus.FAILED}
+        ended = job.status in ENDED
         if not ended or aws.lake().head(layout.batch(job.job_id, stages.PUBLISHED)) is None:
             disagreeing.append(job.job_id)
             continue

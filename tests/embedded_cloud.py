@@ -29,7 +29,7 @@ from omnilake.client.deployment import Deployment
 from omnilake.clock import now
 from omnilake.generation.sentences import fold
 from omnilake.ingest.landing import INCOMING
-from omnilake.models import Answer, Job, JobStatus
+from omnilake.models import ENDED, Answer, Job, JobStatus
 from omnilake_local import lifecycle
 from omnilake_local.cloud import cloud_environment
 from omnilake_local.locking import lock
@@ -44,7 +44,7 @@ FIRST_PORT = 4640
 PATIENCE_S = 120.0
 """Longest wait for anything. Far above what it takes: only a test that fails waits so long."""
 
-_ENDED = {JobStatus.COMPLETED, JobStatus.FAILED}
+_ENDED = ENDED
 
 
 def wait_for(look: Callable[[], T | None], what: str, seconds: float = PATIENCE_S) -> T:

@@ -14,8 +14,10 @@ class SubmissionEvent(BaseModel):
 
     request: Any
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=256)
+    started_by: str = Field(default="", max_length=500)
+    tenant: str = Field(default="", max_length=200)
 
 
 @state_handler(SubmissionEvent, state="Submit Request")
 def handler(event: SubmissionEvent) -> Submission:
-    return submit_request(event.request, event.idempotency_key)
+    return submit_request(event.request, event.idempotency_key, event.started_by, event.tenant)

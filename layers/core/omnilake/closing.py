@@ -9,15 +9,34 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omnilake import jobs
+from omnilake import executions, jobs
 from omnilake.answering import failure as answering_failure
-from omnilake.errors import JobNotFound
+from omnilake.errors import JobEnded, JobNotFound
 from omnilake.handler import logger
 from omnilake.ingest import collections
 from omnilake.ingest import failure as ingest_failure
-from omnilake.models import JobKind, JobStatus
+from omnilake.models import ENDED, Job, JobKind, JobStatus
 from omnilake.removal import requests as removal
 from omnilake.syncing import failure as syncing_failure
+
+CANCELLED = "JobCancelled"
+"""Error name that an execution is stopped with when its job is cancelled."""
+
+
+def cancel_job(job_id: str) -> Job:
+    """Stop a job's execution; what it has done stays, what was on its way is closed by :func:`close_job`.
+
+    Raises:
+        JobNotFound: there is none of that id.
+        JobEnded: it has ended.
+    """
+    job = jobs.get(job_id)
+    if job.status in ENDED:
+        raise JobEnded(f"The job is {job.status.value}.")
+    if job.execution_arn:
+        executions.stop(job.execution_arn, CANCELLED, "The job was cancelled.")
+    jobs.cancel(job_id, job.kind)
+    return jobs.get(job_id)
 
 
 class _Ended(BaseModel):
@@ -55,6 +74,8 @@ def close_job(job_id: str, status: str, error: str, cause: str) -> bool:
         return False
     if job.status in {JobStatus.COMPLETED, JobStatus.FAILED}:
         return False
+    if error == CANCELLED:
+        jobs.cancel(job_id, job.kind)  # whoever stopped it may not have come so far
     handlers: dict[JobKind, Callable[[str, str, str], object]] = {
         JobKind.INGEST_DOCUMENT: ingest_failure.record_failure,
         JobKind.INGEST_COLLECTION: collections.record_failure,

@@ -28,3 +28,22 @@ def start_once(machine_arn: str, name: str, event: dict[str, Any]) -> bool:
             return False
         raise TransientError(f"The execution could not be started: {aws.error_code(error)}.") from error
     return True
+
+
+def stop(execution_arn: str, error: str, cause: str) -> None:
+    """Stop an execution; nothing happens when it has ended, or has not been started.
+
+    Args:
+        execution_arn: of it.
+        error: error name that it ends with.
+        cause: why, without content.
+
+    Raises:
+        TransientError: it could not be stopped now.
+    """
+    try:
+        aws.client("stepfunctions").stop_execution(executionArn=execution_arn, error=error, cause=cause)
+    except ClientError as failure:
+        if aws.error_code(failure) in {"ExecutionDoesNotExist", "ValidationException"}:
+            return
+        raise TransientError(f"The execution could not be stopped: {aws.error_code(failure)}.") from failure

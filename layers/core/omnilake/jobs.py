@@ -1,8 +1,8 @@
 """Job records: one per execution, in DynamoDB, keyed by the execution's name.
 
-A record moves PENDING → RUNNING → COMPLETED or FAILED and never leaves a terminal status, so a late or repeated state
-can't reopen it. ``entered`` says since when it was in each state and ``progress`` holds counts: both for people to look
-at while it runs (``client.progress``); nothing decides by them.
+A record moves PENDING → RUNNING → COMPLETED, FAILED or CANCELLED and never leaves a terminal status, so a late or
+repeated state can't reopen it. ``entered`` says since when it was in each state and ``progress`` holds counts: both for
+people to look at while it runs (``client.progress``); nothing decides by them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Collection, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -25,6 +26,9 @@ _OPEN_VALUES = {":pending": JobStatus.PENDING.value, ":running": JobStatus.RUNNI
 
 BY_KIND_STATUS = "by_kind_status"
 """Index: partition ``kind_status`` ("ingest_document#RUNNING"), sort ``created_at``."""
+
+BY_DAY = "by_day"
+"""Index: partition ``created_day`` ("2026-11-22", UTC), sort ``created_at``."""
 
 
 def name_part(archive_id: str) -> str:
@@ -42,6 +46,7 @@ def create(
     source_id: str = "",
     archives: Sequence[str] = (),
     started_by: str = "",
+    tenant: str = "",
     **progress: int,
 ) -> bool:
     """Record a new job as PENDING; False when it is there already (nothing is changed then).
@@ -49,6 +54,8 @@ def create(
     Args:
         archives: all that it is about, where that is more than ``archive_id``.
         started_by: principal that asked for it.
+        tenant: of its token.
+        progress: counts.
     """
     created = now()
     job = Job(
@@ -56,6 +63,7 @@ def create(
         kind=kind,
         status=JobStatus.PENDING,
         archive_id=archive_id,
+        tenant=tenant,
         parent_job_id=parent_job_id,
         source_id=source_id,
         archives=[*archives] or [archive_id],
@@ -66,7 +74,10 @@ def create(
         updated_at=created,
         expires_at=int(time.time()) + settings().job_ttl_days * 86_400,
     )
-    item = job.model_dump(mode="json", exclude_none=True) | {"kind_status": _kind_status(kind, JobStatus.PENDING)}
+    item = job.model_dump(mode="json", exclude_none=True) | {
+        "kind_status": _kind_status(kind, JobStatus.PENDING),
+        "created_day": created[:10],
+    }
     return _table().put(item, condition="attribute_not_exists(job_id)")
 
 
@@ -82,10 +93,13 @@ def complete(
     *,
     result_key: str = "",
     outcomes: list[dict[str, Any]] | None = None,
+    cost_usd: float | None = None,
     **progress: int,
 ) -> bool:
     """End a job as COMPLETED; False when it has ended already."""
     fields: dict[str, Any] = {"state": state, "result_key": result_key, "ended_at": now()}
+    if cost_usd is not None:
+        fields["cost_usd"] = Decimal(f"{cost_usd:.10f}")
     if outcomes is not None:
         fields["documents"] = outcomes
     return _update(job_id, kind, JobStatus.COMPLETED, fields, progress)
@@ -114,6 +128,13 @@ def fail(
     if outcomes is not None:
         fields["documents"] = outcomes
     return _update(job_id, kind, JobStatus.FAILED, fields, progress)
+
+
+def cancel(job_id: str, kind: JobKind) -> bool:
+    """End a job as CANCELLED; False when it has ended already."""
+    error = ErrorRecord(code="JOB_CANCELLED", message="The job was cancelled.", action="Start it again.")
+    fields: dict[str, Any] = {"error": error.model_dump(mode="json"), "ended_at": now()}
+    return _update(job_id, kind, JobStatus.CANCELLED, fields, {})
 
 
 def count(job_id: str, **progress: int) -> None:
@@ -178,9 +199,40 @@ def find(kind: JobKind, status: JobStatus, newest_first: bool = True) -> Iterato
     return (from_item(item) for item in items)
 
 
+def created_on(
+    day: str, since: str, until: str, after: dict[str, Any] | None = None, limit: int = 100
+) -> tuple[list[Job], dict[str, Any] | None]:
+    """Jobs that were created on a day, newest first.
+
+    Args:
+        day: YYYY-MM-DD, UTC.
+        since: only those created from this time on (ISO 8601, as the records write it).
+        until: only those created up to this time.
+        after: key to go on after, as an earlier call gave it.
+        limit: most of them.
+
+    Returns:
+        The jobs, and the key to go on after; None at the day's end.
+    """
+    items, last = _table().page(
+        limit,
+        after,
+        IndexName=BY_DAY,
+        KeyConditionExpression="created_day = :day AND created_at BETWEEN :since AND :until",
+        ExpressionAttributeValues={":day": day, ":since": since, ":until": until},
+        ScanIndexForward=False,
+    )
+    return [from_item(item) for item in items], last
+
+
+def place_of(job: Job) -> dict[str, Any]:
+    """Where a job stands in :data:`BY_DAY`: a key to go on after."""
+    return {"job_id": job.job_id, "created_day": job.created_at[:10], "created_at": job.created_at}
+
+
 def from_item(item: dict[str, Any]) -> Job:
     """A record as it lies in the table."""
-    return Job.model_validate({name: value for name, value in item.items() if name != "kind_status"})
+    return Job.model_validate({name: value for name, value in item.items() if name in Job.model_fields})
 
 
 def _update(

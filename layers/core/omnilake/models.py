@@ -527,6 +527,7 @@ class Deliverable(StrEnum):
     ANSWER = "answer"
     PROMPT = "prompt"  # the assembled prompt and its evidence, for the caller's own model
     QUOTE = "quote"  # what the answer would take: tokens, calls, money, time
+    EVIDENCE = "evidence"  # the ranked evidence alone: no model is called for it
 
 
 class ProviderChoices(Model):
@@ -707,6 +708,7 @@ class AnswerStatus(StrEnum):
     ABSTAINED = "ABSTAINED"
     PROMPT = "PROMPT"  # the assembled prompt was asked for
     QUOTED = "QUOTED"  # what it would take was asked for
+    EVIDENCE = "EVIDENCE"  # the ranked evidence was asked for
 
 
 class WrittenBack(Model):
@@ -777,6 +779,7 @@ class Job(Model):
     archive_id: str
     archives: list[str] = []  # all that it reads or writes; empty: the one above
     started_by: str = ""  # principal of the API; empty: an event, a schedule, or the function directly
+    tenant: str = ""  # of the token that started it: callers of another tenant do not see it
     parent_job_id: str = ""  # the collection that an ingestion is a part of, or the sync of a collection
     source_id: str = ""  # of a sync
     state: str = ""  # the state it is in, or ended in

@@ -18,7 +18,7 @@ from omnilake import archives, aws, jobs, source_types
 from omnilake.clock import now
 from omnilake.connectors.protocol import source_id_of
 from omnilake.errors import JobNotFound, SourceBusy, SourceError, SourceNotFound
-from omnilake.models import ErrorRecord, JobStatus, Source, SourceStatus, StreamCursor
+from omnilake.models import ENDED, ErrorRecord, Source, SourceStatus, StreamCursor
 from omnilake.settings import settings
 
 LISTING = "listing"
@@ -29,7 +29,7 @@ _SCHEDULE = re.compile(r"rate\(\d{1,6} (minutes?|hours?|days?)\)|cron\([-0-9A-Za
 _DEFINITION = "definition"
 _LISTED = "sources"
 _STREAM = "stream#"
-_ENDED = {JobStatus.COMPLETED, JobStatus.FAILED}
+_ENDED = ENDED
 _STARTING = timedelta(hours=1)
 """A sync that took its source and has no job record after so long will never get one."""
 

@@ -20,15 +20,15 @@ Send = Callable[..., Answered]
 
 
 @pytest.fixture
-def api(stack: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[Router], Send]:
+def api(stack: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Send]:
     """A way to send calls to a router."""
     monkeypatch.setenv("OMNILAKE_OPERATOR_PRINCIPALS", f"iam:{any_call.ROOT}")
     monkeypatch.setenv("OMNILAKE_IDEMPOTENCY_TABLE", "IdempotencyTable")
     monkeypatch.setattr(pagination, "_deployment_key", lambda: b"a key")
     settings.cache_clear()
 
-    def sender(router: Router) -> Send:
-        handler = api_handler(router)
+    def sender(*routers: Router) -> Send:
+        handler = api_handler(*routers)
 
         def send(method: str, path: str, body: Any = None, **options: Any) -> Answered:
             return Answered.of(handler(any_call.any_call(method, path, body, **options), any_context()))

@@ -146,9 +146,9 @@ def test_access_is_said_anew_as_a_whole(send: Send) -> None:
     stored_archive("maras-own", read=[NOAH])
     path = "/v1/archives/maras-own/access"
     before = send("GET", path)
-    assert before.json == {"owner": MARA, "access": {"read": [NOAH], "write": [], "administer": []}}
+    assert before.json == {"owner": MARA, "read": [NOAH], "write": [], "administer": []}
     after = send("PUT", path, {"write": ["group:x"]}, headers={"if-match": before.headers["etag"]})
-    assert after.json["access"] == {"read": [], "write": ["group:x"], "administer": []}
+    assert after.json == {"owner": MARA, "read": [], "write": ["group:x"], "administer": []}
     assert send("GET", "/v1/archives/maras-own", **AS_NOAH).status == 404
     assert send("PUT", path, {"write": []}).status == 428
     assert send("PUT", path, {"write": ["a*b"]}, headers={"if-match": "*"}).status == 422

@@ -159,7 +159,7 @@ def planned_answer(
         return reckon(sizes, told, choice, configuration, most_parallel)
 
     first = reckoned(asked)
-    if request.deliver is Deliverable.PROMPT:
+    if request.deliver in {Deliverable.PROMPT, Deliverable.EVIDENCE}:
         return _plan(asked, asked, first, first, configuration, most_parallel, counted, path=AnswerPath.PUBLISH)
     for choice in _choices(asked, configuration, lambda choice: _held(reckoned(choice), request)):
         found = reckoned(choice)

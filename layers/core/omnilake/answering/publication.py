@@ -59,6 +59,7 @@ ABSTENTION = "The archive holds no answer to this question."
 
 
 QUOTED = "Nothing was answered: what the answer would take was asked for."
+FOUND = "Nothing was answered: the ranked evidence alone was asked for."
 PROMPTED = "Nothing was answered: the prompt for a model of the caller's own was asked for."
 
 _EVENTS = {
@@ -66,6 +67,7 @@ _EVENTS = {
     AnswerStatus.ABSTAINED: "Answer Abstained",
     AnswerStatus.PROMPT: "Prompt Published",
     AnswerStatus.QUOTED: "Quote Published",
+    AnswerStatus.EVIDENCE: "Evidence Published",
 }
 
 
@@ -89,7 +91,15 @@ def publish_answer(job_id: str, execution_arn: str) -> PublicationResult:
         answer = answer.model_copy(update={"written_back": write_back(answer, request)})
     key = write_part(job_id, ANSWER, answer)
     claims, citations = len(answer.claims), len(answer.citations)
-    jobs.complete(job_id, JobKind.ANSWER_REQUEST, STATE, result_key=key, claims=claims, citations=citations)
+    jobs.complete(
+        job_id,
+        JobKind.ANSWER_REQUEST,
+        STATE,
+        result_key=key,
+        cost_usd=answer.cost_usd,
+        claims=claims,
+        citations=citations,
+    )
     told: dict[str, Any] = {
         "job_id": job_id,
         "archives": answer.archives,
@@ -134,6 +144,7 @@ def assemble(job_id: str, request: InformationRequest, execution_arn: str) -> An
         AnswerStatus.ABSTAINED: " ".join([ABSTENTION, *reasons]),
         AnswerStatus.PROMPT: PROMPTED,
         AnswerStatus.QUOTED: QUOTED,
+        AnswerStatus.EVIDENCE: FOUND,
     }[status]
     abstained = status is AnswerStatus.ABSTAINED
     plan = read_part(job_id, PLAN, RetrievalPlan)
@@ -172,7 +183,11 @@ def _status(request: InformationRequest, fused: FusedEvidence, claims: Sequence[
         return AnswerStatus.ANSWERED
     if not fused.evidence or request.deliver is Deliverable.ANSWER:
         return AnswerStatus.ABSTAINED
-    return AnswerStatus.QUOTED if request.deliver is Deliverable.QUOTE else AnswerStatus.PROMPT
+    return {
+        Deliverable.QUOTE: AnswerStatus.QUOTED,
+        Deliverable.PROMPT: AnswerStatus.PROMPT,
+        Deliverable.EVIDENCE: AnswerStatus.EVIDENCE,
+    }[request.deliver]
 
 
 def _prompt(job_id: str, request: InformationRequest) -> AssembledPrompt:

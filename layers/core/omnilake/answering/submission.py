@@ -31,13 +31,17 @@ class Submission(Model):
     created: bool  # False: the same request was submitted before under the same idempotency key
 
 
-def submit_request(request: Any, idempotency_key: str | None = None) -> Submission:
+def submit_request(
+    request: Any, idempotency_key: str | None = None, started_by: str = "", tenant: str = ""
+) -> Submission:
     """Start answering a request.
 
     Args:
         request: the JSON object as it came.
         idempotency_key: two submissions of the same request with the same key are one job. Without one, each
             submission is its own.
+        started_by: principal of the API.
+        tenant: of its token.
 
     Raises:
         InvalidRequest: not a JSON object, or more than ``MAX_REQUEST_BYTES``.
@@ -50,7 +54,15 @@ def submit_request(request: Any, idempotency_key: str | None = None) -> Submissi
     aws.lake().write(layout.request(job_id), body, "application/json")
     machine = settings().require("answer_machine_arn")
     execution_arn = aws.execution_arn(machine, job_id)
-    created = jobs.create(job_id, JobKind.ANSWER_REQUEST, archive_id, execution_arn)
+    created = jobs.create(
+        job_id,
+        JobKind.ANSWER_REQUEST,
+        archive_id,
+        execution_arn,
+        archives=_archives(request),
+        started_by=started_by,
+        tenant=tenant,
+    )
     try:
         executions.start_once(machine, job_id, {"job_id": job_id})
     except TransientError as failure:
@@ -71,6 +83,13 @@ def _archive(request: dict[str, Any]) -> str:
     """The first archive that is named, whatever the request is: the job is listed by it."""
     named = request.get("archives")
     return str(named[0])[:200] if isinstance(named, list) and named else ""
+
+
+def _archives(request: dict[str, Any]) -> list[str]:
+    """All archives that are named, the destination included, whatever the request is."""
+    named = request.get("archives")
+    told = [*(named if isinstance(named, list) else []), request.get("destination_archive") or ""]
+    return list(dict.fromkeys(str(each)[:200] for each in told if each))[:50]
 
 
 def _body(request: Any) -> bytes:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from aws_lambda_powertools import Logger
@@ -21,7 +21,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
     RequestUnsupportedContentType,
     RequestValidationError,
 )
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from omnilake.api import problems
 from omnilake.api.access import Principal, principal_of
@@ -31,6 +31,8 @@ from omnilake.errors import (
     InvalidFields,
     MethodNotAllowed,
     OmniLakeError,
+    RevisionMismatch,
+    RevisionRequired,
     RouteNotFound,
     StageFailed,
     UnsupportedMediaType,
@@ -44,6 +46,8 @@ JSON = "application/json"
 _METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
 
 logger = Logger()
+
+M = TypeVar("M", bound=BaseModel)
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -158,6 +162,12 @@ def request_id() -> str:
     return _request_id(BaseRouter.current_event.raw_event)
 
 
+def remaining_s() -> float:
+    """Seconds that the function may still run."""
+    milliseconds = BaseRouter.lambda_context.get_remaining_time_in_millis()
+    return float(milliseconds) / 1_000
+
+
 def etag_of(value: BaseModel) -> str:
     """Strong entity tag of what a route answers: a hash of its JSON."""
     return f'"{hashlib.sha256(value.model_dump_json().encode()).hexdigest()[:24]}"'
@@ -186,6 +196,45 @@ def next_link(cursor: str) -> str:
     event = BaseRouter.current_event.raw_event
     query = {**(event.get("queryStringParameters") or {}), "cursor": cursor}
     return f'<{event["rawPath"]}?{urlencode(query)}>; rel="next"'
+
+
+def require_match(etag: str) -> None:
+    """Check ``If-Match`` of a change that needs it.
+
+    Raises:
+        RevisionRequired: there is none.
+        RevisionMismatch: it names another version.
+    """
+    asked = header("if-match")
+    if asked is None:
+        raise RevisionRequired("The change does not say which version it is made from.")
+    check_match(etag)
+
+
+def check_match(etag: str) -> None:
+    """Check ``If-Match`` of a change that may have it. Raises ``RevisionMismatch``."""
+    asked = header("if-match")
+    if asked is not None and asked.strip() != "*" and etag not in {each.strip() for each in asked.split(",")}:
+        raise RevisionMismatch("It was changed since it was read.")
+
+
+def page(items: list[Any], cursor: str) -> Response[Any]:
+    """The response with a page of a list."""
+    body = {"items": items, "next_cursor": cursor}
+    return answer(body, link=next_link(cursor)) if cursor else answer(body)
+
+
+def validated(model: type[M], told: dict[str, Any]) -> M:
+    """A model of fields that come from a caller under other names.
+
+    Raises:
+        InvalidFields: names those at fault.
+    """
+    try:
+        return model.model_validate(told)
+    except ValidationError as error:
+        fields = problems.fields_of([{**each, "loc": ("body", *each["loc"])} for each in error.errors()])
+        raise InvalidFields("Some fields do not fit.", fields=fields) from None
 
 
 def parse_body(body: str | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body as BodyParameter
@@ -11,14 +11,15 @@ from pydantic import Field
 from omnilake import archives
 from omnilake.api import pagination
 from omnilake.api.access import Principal, Right, default_access
-from omnilake.api.app import answer, caller, etag_of, header, make_router, next_link
-from omnilake.api.schemas import LIMIT, ArchiveIdPath, Body, Cursor, Limit, Page
+from omnilake.api.app import answer, caller, etag_of, make_router, page, require_match
+from omnilake.api.schemas import LIMIT, ArchiveIdPath, Cursor, Limit, Page
 from omnilake.archives import ArchiveChanges, ArchiveDefinition
 from omnilake.calling import call
-from omnilake.errors import RevisionMismatch, RevisionRequired
 from omnilake.models import Archive, ArchiveAccess
 
 router = make_router()
+
+MAX_LISTED = pagination.MAX_LIMIT
 
 _MOST_READS = 10
 """Pages of the table that are read for one page of a list: a caller who may see few archives gets short pages."""
@@ -30,11 +31,10 @@ class NewArchive(ArchiveDefinition):
     access: ArchiveAccess | None = Field(default=None, description="The deployment's default when not given.")
 
 
-class AccessState(Body):
+class AccessState(ArchiveAccess):
     """Who may do what with an archive."""
 
     owner: str
-    access: ArchiveAccess
 
 
 @router.post("/v1/archives", status_code=201, tags=["archives"], summary="Create an archive")
@@ -52,7 +52,11 @@ def created(body: NewArchive) -> Response[Archive]:
 
 @router.get("/v1/archives", tags=["archives"], summary="List the archives that the caller may read")
 def list_all(limit: Limit = LIMIT, cursor: Cursor = "") -> Response[Page[Archive]]:
-    who = caller()
+    return listed(caller(), limit, cursor)
+
+
+def listed(who: Principal, limit: int, cursor: str = "") -> Response[Page[Archive]]:
+    """The response with a page of the archives that a principal may read."""
     scope = pagination.scope_of("archives", {}, who.name)
     after = str(pagination.read_cursor(cursor, scope)["after"]) if cursor else ""
     found, after = _readable(who, after, limit)
@@ -94,35 +98,9 @@ def put_access(archive_id: ArchiveIdPath, body: Annotated[ArchiveAccess, BodyPar
     return _access(archives.change_access(before, body))
 
 
-def require_match(etag: str) -> None:
-    """Check ``If-Match`` of a change that needs it.
-
-    Raises:
-        RevisionRequired: there is none.
-        RevisionMismatch: it names another version.
-    """
-    asked = header("if-match")
-    if asked is None:
-        raise RevisionRequired("The change does not say which version it is made from.")
-    check_match(etag)
-
-
-def check_match(etag: str) -> None:
-    """Check ``If-Match`` of a change that may have it. Raises ``RevisionMismatch``."""
-    asked = header("if-match")
-    if asked is not None and asked.strip() != "*" and etag not in {each.strip() for each in asked.split(",")}:
-        raise RevisionMismatch("It was changed since it was read.")
-
-
-def page(items: list[Any], cursor: str) -> Response[Any]:
-    """The response with a page of a list."""
-    body = {"items": items, "next_cursor": cursor}
-    return answer(body, link=next_link(cursor)) if cursor else answer(body)
-
-
 def _access(archive: Archive) -> Response[AccessState]:
     # The tag is the archive's: a change of either is a new revision of both.
-    return answer(AccessState(owner=archive.owner, access=archive.access), etag=etag_of(archive))
+    return answer(AccessState(owner=archive.owner, **dict(archive.access)), etag=etag_of(archive))
 
 
 def _readable(who: Principal, after: str, limit: int) -> tuple[list[Archive], str]:

@@ -1,5 +1,4 @@
-"""Routes about the deployment as a whole: health, the API's own description, the configuration of answering, and the
-console page."""
+"""Routes about the whole deployment: health, the API's own description, the configuration of answering, the page."""
 
 from __future__ import annotations
 
@@ -7,15 +6,17 @@ import hashlib
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body as BodyParameter
 
 from omnilake import __version__
 from omnilake.api import console
-from omnilake.api.app import JSON, answer, make_router
+from omnilake.api.app import JSON, answer, caller, make_router, require_match
 from omnilake.api.schemas import Health
-from omnilake.errors import RouteNotFound
+from omnilake.calling import call
+from omnilake.errors import Forbidden, RouteNotFound
 from omnilake.settings import settings
 
 router = make_router()
@@ -29,9 +30,42 @@ def health() -> Response[Health]:
 @router.get("/v1/openapi.json", tags=["lake"], summary="This description, OpenAPI 3.1", enable_validation=False)
 def openapi() -> Response[Any]:
     text, tag = _document()
-    return Response(
-        status_code=200, content_type=JSON, body=text, headers={"Etag": tag, "Cache-Control": "max-age=300"}
-    )
+    return Response(status_code=200, content_type=JSON, body=text, headers={"Etag": tag, "Cache-Control": "no-cache"})
+
+
+@router.get("/v1/configuration", tags=["lake"], summary="How questions are answered")
+def configuration() -> Response[dict[str, Any]]:
+    state = _configured("show")
+    return answer(state, etag=_tag(state))
+
+
+@router.put("/v1/configuration", tags=["lake"], summary="Change how questions are answered, from the next one on")
+def put_configuration(body: Annotated[dict[str, Any], BodyParameter()]) -> Response[dict[str, Any]]:
+    _check_operator()
+    require_match(_tag(_configured("show")))
+    state = _configured("put", body)
+    return answer(state, etag=_tag(state))
+
+
+@router.post("/v1/configuration/check", tags=["lake"], summary="Whether a configuration would work")
+def check_configuration(body: Annotated[dict[str, Any], BodyParameter()]) -> Response[dict[str, Any]]:
+    _check_operator()
+    return answer(_configured("check", body))
+
+
+def _check_operator() -> None:
+    if not caller().is_operator:
+        raise Forbidden("Only operators may do this.", action="They are named by the parameter OperatorPrincipals.")
+
+
+def _configured(action: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    event = {"action": action, "configuration": body or {}}
+    state: dict[str, Any] = call("configure_answering_function_arn", event)
+    return state
+
+
+def _tag(state: dict[str, Any]) -> str:
+    return f'"{state["hash"][:24]}"'
 
 
 @router.get("/", include_in_schema=False, enable_validation=False)

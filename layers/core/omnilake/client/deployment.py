@@ -24,6 +24,7 @@ from omnilake.errors import EntryNotFound, JobNotFound, SourceNotFound, StageFai
 from omnilake.ingest import landing, stages
 from omnilake.ingest.collections import FailedItem
 from omnilake.models import (
+    ENDED,
     Answer,
     Archive,
     Batch,
@@ -41,7 +42,7 @@ from omnilake.syncing.parts import Manifest
 from omnilake.syncing.starting import SyncStart
 
 _POLL_SECONDS = (0.05, 0.5)
-_ENDED = (JobStatus.COMPLETED, JobStatus.FAILED)
+_ENDED = ENDED
 _FIELDS = TypeAdapter(dict[str, Any])
 
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omnilake.models import ArchiveAccess, Coverage, ErrorRecord, Job, LedgerLine, Scores, Source
+from omnilake.models import Coverage, ErrorRecord, Job, LedgerLine, Scores, Source
 
 T = TypeVar("T")
 
@@ -33,9 +33,6 @@ class Page(BaseModel, Generic[T]):
 
 class AccessState(Received):
     """Who owns an archive, and who else may do what with it."""
-
-    owner: str = ""
-    access: ArchiveAccess = ArchiveAccess()
 
 
 class JobRecord(Job):

@@ -28,6 +28,7 @@ from omnilake import archives, aws, executions, jobs, layout
 from omnilake.errors import InvalidCollection
 from omnilake.ingest import contents, landing, reindex, stages
 from omnilake.models import (
+    ENDED,
     MAX_BATCH_DOCUMENTS,
     Batch,
     BatchDocument,
@@ -37,7 +38,6 @@ from omnilake.models import (
     Job,
     JobId,
     JobKind,
-    JobStatus,
     Model,
     ObjectRef,
 )
@@ -237,7 +237,7 @@ def _retried(job_id: str) -> Job:
     job = jobs.get(job_id)
     if job.kind not in {*_KINDS, JobKind.INGEST_DOCUMENT}:
         raise InvalidCollection(f"Job {job_id} is of kind {job.kind.value}; ingestions can be retried.")
-    if job.status not in {JobStatus.COMPLETED, JobStatus.FAILED}:
+    if job.status not in ENDED:
         raise InvalidCollection(f"Job {job_id} has not ended.", action="Wait for its end.")
     return job
 

@@ -244,7 +244,15 @@ def _end_job(batch: Batch, state: str) -> PublishResult:
     kind = JobKind.INGEST_DOCUMENT
     error = batch.error or _batch_error(batch)
     if error is None:
-        ended = jobs.complete(batch.job_id, kind, STATE, result_key="", outcomes=records, **progress)
+        ended = jobs.complete(
+            batch.job_id,
+            kind,
+            STATE,
+            result_key="",
+            outcomes=records,
+            cost_usd=sum(line.cost_usd for line in batch.ledger),
+            **progress,
+        )
     else:
         ended = jobs.fail(batch.job_id, kind, state, error, outcomes=records, **progress)
     told: dict[str, Any] = {"job_id": batch.job_id, "archive_id": batch.archive_id, **progress}

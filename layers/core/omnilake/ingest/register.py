@@ -8,6 +8,7 @@ from omnilake import archives, aws, entries, jobs, layout
 from omnilake.errors import ArchiveNotFound, DocumentError, JobNotFound, ObjectNotFound, TransientError
 from omnilake.ingest import contents, landing, reindex, stages
 from omnilake.models import (
+    ENDED,
     Archive,
     Batch,
     BatchDocument,
@@ -15,7 +16,6 @@ from omnilake.models import (
     DocumentStatus,
     ErrorRecord,
     JobKind,
-    JobStatus,
     ObjectRef,
 )
 from omnilake.settings import settings
@@ -58,7 +58,7 @@ def _await_earlier_runs(job_id: str) -> None:
             job = jobs.get(earlier)
         except JobNotFound:
             continue  # it never began
-        if job.status not in {JobStatus.COMPLETED, JobStatus.FAILED}:
+        if job.status not in ENDED:
             raise TransientError(f"The run {earlier} of this batch is not closed yet.")
 
 

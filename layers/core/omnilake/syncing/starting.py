@@ -7,7 +7,7 @@ import hashlib
 from omnilake import aws, executions, jobs, source_types, sources
 from omnilake.clock import now
 from omnilake.errors import JobNotFound, SourceError
-from omnilake.models import JobKind, JobStatus, Model, Source
+from omnilake.models import ENDED, JobKind, JobStatus, Model, Source
 from omnilake.settings import settings
 
 
@@ -74,7 +74,7 @@ def _start(source: Source, job_id: str, full: bool, started_by: str = "") -> Non
 
 def _has_ended(job_id: str) -> bool:
     try:
-        return jobs.get(job_id).status in {JobStatus.COMPLETED, JobStatus.FAILED}
+        return jobs.get(job_id).status in ENDED
     except JobNotFound:
         return False
 

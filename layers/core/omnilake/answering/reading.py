@@ -1,0 +1,178 @@
+"""Answers as they were given, read again: the request, the answer, its prompt, what a citation points at."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import unquote
+
+from botocore.exceptions import ClientError
+from pydantic import Field
+
+from omnilake import aws, layout
+from omnilake.answering.parts import FUSED, FusedEvidence, read_part
+from omnilake.errors import EntryNotFound, JobNotFound
+from omnilake.ingest import landing
+from omnilake.models import Answer, Citation, Coverage, Job, JobKind, JobStatus, Model, Scores
+from omnilake.settings import settings
+
+SURROUNDING_CHARACTERS = 600
+"""Of the text before and behind a cited span."""
+
+LINK_SECONDS = 900
+"""How long a signed link to an original holds."""
+
+_GONE = {"NoSuchKey", "404"}
+
+
+class CitedSpan(Model):
+    """What a citation quotes, with the text around it."""
+
+    number: int
+    entry_id: str
+    version: str
+    start: int
+    end: int
+    before: str
+    text: str
+    after: str
+    url: str  # a link that opens the original, signed where it has to be; empty: it is gone
+    removed: bool = False  # the entry was removed after the answer was given
+
+
+class SearchHit(Model):
+    """A chunk that was found."""
+
+    entry_id: str
+    version: str
+    chunk_id: str
+    archive_id: str = ""
+    title: str = ""
+    source: str = ""
+    section: str = ""
+    page: int | None = None
+    time_s: float | None = None
+    start: int
+    end: int
+    text: str
+    scores: Scores
+    url: str = ""  # where the source is on the web; empty: it is not
+
+
+class SearchResults(Model):
+    """What a search found, best first."""
+
+    job_id: str
+    results: list[SearchHit]
+    reasons: list[str] = Field(default=[])  # why nothing was found
+    coverage: Coverage
+    store_versions: dict[str, int]
+
+
+def request_of(job_id: str) -> dict[str, Any]:
+    """A request as it was submitted.
+
+    Raises:
+        JobNotFound: no job of that id answers a request.
+    """
+    try:
+        told: dict[str, Any] = json.loads(aws.lake().read(layout.request(job_id)))
+    except ClientError as error:
+        if aws.error_code(error) not in _GONE:
+            raise
+        raise JobNotFound(f"There is no request of a job {job_id}.") from error
+    return told
+
+
+def answer_of(job: Job) -> Answer:
+    """The answer of a job.
+
+    Raises:
+        JobNotFound: it has none (yet).
+    """
+    if job.kind is not JobKind.ANSWER_REQUEST or job.status is not JobStatus.COMPLETED:
+        raise JobNotFound(
+            f"Job {job.job_id} has no answer: it is a {job.kind.value} and {job.status.value}.",
+            action="Look at the job: GET /v1/jobs/{job_id}.",
+        )
+    return aws.lake().read_model(job.result_key or layout.answer_part(job.job_id, "answer"), Answer)
+
+
+def prompt_of(answer: Answer) -> dict[str, Any]:
+    """The assembled prompt of an answer that asked for one.
+
+    Raises:
+        JobNotFound: it did not.
+    """
+    if not answer.prompt_key:
+        raise JobNotFound("The request did not ask for its prompt.", action="Ask again with deliver=prompt.")
+    told: dict[str, Any] = json.loads(aws.lake().read(answer.prompt_key))
+    return told
+
+
+def found_by(job: Job) -> SearchResults:
+    """The results of a search that has ended. Raises as :func:`answer_of`."""
+    answer_of(job)
+    fused = read_part(job.job_id, FUSED, FusedEvidence)
+    return SearchResults(
+        job_id=job.job_id,
+        results=[
+            SearchHit(
+                archive_id=each.archive_id,
+                scores=each.scores,
+                url=each.chunk.source if each.chunk.source.startswith(("http://", "https://")) else "",
+                **each.chunk.model_dump(include=set(SearchHit.model_fields) - {"archive_id", "scores", "url"}),
+            )
+            for each in fused.evidence
+        ],
+        reasons=fused.reasons,
+        coverage=fused.coverage,
+        store_versions=fused.store_versions,
+    )
+
+
+def cited_span(answer: Answer, number: int) -> CitedSpan:
+    """What a citation of an answer points at.
+
+    Raises:
+        EntryNotFound: the answer has no citation of that number.
+    """
+    citation = next((each for each in answer.citations if each.number == number), None)
+    if citation is None:
+        raise EntryNotFound("The answer has no citation of that number.", action="Numbers are those in its citations.")
+    told = {name: getattr(citation, name) for name in ("number", "entry_id", "version", "start", "end")}
+    try:
+        text = aws.lake().read(layout.quoted_text(answer.job_id, citation.entry_id, citation.version)).decode()
+    except ClientError as error:
+        if aws.error_code(error) not in _GONE:
+            raise
+        return CitedSpan(**told, before="", text="", after="", url="", removed=True)
+    start, end = citation.start, citation.end
+    return CitedSpan(
+        **told,
+        before=text[max(0, start - SURROUNDING_CHARACTERS) : start],
+        text=text[start:end],
+        after=text[end : end + SURROUNDING_CHARACTERS],
+        url=link(citation),
+    )
+
+
+def link(citation: Citation, seconds: int = LINK_SECONDS) -> str:
+    """An address that a browser opens at what is cited; that of an object is signed, and empty when it is gone."""
+    address, _, fragment = citation.url.partition("#")
+    if not address.startswith("s3://"):
+        return citation.url
+    bucket, _, key = unquote(address.removeprefix("s3://")).partition("/")
+    store = aws.ObjectStore(bucket)
+    if bucket == settings().require("landing_bucket") and key.startswith(landing.PROCESSED):
+        newest = store.head(key)
+        if newest is None or newest["Metadata"].get("omnilake-version", citation.version) != citation.version:
+            older = landing.archived(key, citation.version)
+            key = key if store.head(older) is None else older
+    elif bucket != settings().require("lake_bucket"):
+        return ""  # of a bucket that this function may not read
+    if store.head(key) is None:
+        return ""
+    where = {"Bucket": bucket, "Key": key}
+    signed = aws.client("s3").generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
+    return f"{signed}#{fragment}" if fragment else str(signed)
