@@ -57,8 +57,8 @@ def rpc(api: Callable[..., Send], started: list[tuple[str, str]]) -> Send:
 
 def published(entry_id: str, text: str = "The lamp is red.", **facts: Any) -> str:
     """An entry of the archive in search, without its ingestion; its version."""
-    version = facts.pop("version", "20260101T000000Z-000000000000000000-0a1b2c3d")
-    told = {
+    version: str = facts.pop("version", "20260101T000000Z-000000000000000000-0a1b2c3d")
+    told: dict[str, Any] = {
         "job_id": "ingest-1",
         "name": "lamp.md",
         "source": "s3://landing/lamp.md",
