@@ -17,6 +17,7 @@ export function counts(job) {
   return Object.keys(told)
     .sort()
     .filter((name) => !(name.endsWith("_done") && name.slice(0, -5) in told))
+    .filter((name) => told[name] !== 0)
     .map((name) => {
       const done = told[`${name}_done`];
       return done === undefined
