@@ -2,7 +2,7 @@
 # make test        everything that needs no Docker and no browser; make test-console: the page in a headless Chromium
 # make lint        Python, template, state machines
 # make sam-local   every sample event through the real `sam local invoke` (needs Docker, or root to start one)
-# make bench-overhead | bench-ingest | bench-kill | bench-answers    measurements; figures go to benchmarks/results/
+# make bench-overhead | bench-ingest | bench-kill | bench-answers | bench-api    measurements; figures go to benchmarks/results/
 # make build       what `sam deploy` sends to AWS:  make build ARCH=arm64|x86_64 RUNTIME=python3.13
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -75,10 +75,13 @@ bench-overhead: setup-dev
 bench-ingest: setup-dev                         ## DATA=folder of a BEIR set, DOCUMENTS=most of them
 	@$(BIN)/python benchmarks/ingest.py $(if $(DATA),--data $(DATA)) --documents $(or $(DOCUMENTS),5000)
 
+bench-api: setup-dev                            ## against a running embedded cloud (omnilake local up)
+	@$(BIN)/python benchmarks/api.py
+
 bench-answers: setup-dev                        ## DATA=folder of labelled sets, SECTIONS=with commas, QUERIES=most of a set
 	@$(BIN)/python benchmarks/answers.py --data $(DATA) $(if $(SECTIONS),--sections $(SECTIONS)) $(if $(QUERIES),--queries $(QUERIES))
 
 clean:                                          ## caches and builds; not the embedded cloud's data
 	@rm -rf .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 
-.PHONY: help setup setup-dev demo test browser test-console lint sam-local build docs client bench-kill bench-overhead bench-ingest bench-answers clean
+.PHONY: help setup setup-dev demo test browser test-console lint sam-local build docs client bench-kill bench-overhead bench-ingest bench-answers bench-api clean
