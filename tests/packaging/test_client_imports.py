@@ -26,6 +26,10 @@ def test_importing_the_client_loads_nothing_heavy() -> None:
     assert found & HEAVY == set()
 
 
+def test_the_command_line_starts_without_the_sdk() -> None:
+    assert imported_by("import omnilake.cli") & HEAVY == set()
+
+
 def test_installing_the_package_installs_neither_stores_nor_models() -> None:
     needed = {each.split("=")[0].split(">")[0].split(";")[0].strip() for each in requires("omnilake") or []}
     assert "httpx2" in needed

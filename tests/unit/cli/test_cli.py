@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+import httpx2
 import pytest
-from any_deployment import any_deployment
-from any_ingest import any_space
 from click.testing import CliRunner, Result
+from wire import Reply, Wire, any_archive, problem, reply
 
-from omnilake import cli, jobs
+from omnilake import cli
 from omnilake.answering.comparison import AnswerDiff, compare, content_hash
-from omnilake.cli.upload import files_below
+from omnilake.cli import connection
+from omnilake.cli.upload import expanded, files_below
 from omnilake.client.uploading import Upload
-from omnilake.errors import ArchiveNotFound, OmniLakeError
 from omnilake.models import (
     Answer,
     AnswerClaim,
     AnswerStatus,
-    Archive,
     Budget,
     ChunkingConfig,
     Citation,
     Coverage,
     Degradation,
     ErrorRecord,
-    Filter,
-    FilterOperator,
     InformationRequest,
     Job,
     JobKind,
@@ -44,118 +39,51 @@ from omnilake.models import (
 )
 
 MOMENT = "2026-01-01T00:00:00.000Z"
-INGEST, ANSWER = JobKind.INGEST_DOCUMENT, JobKind.ANSWER_REQUEST
+ANSWER = JobKind.ANSWER_REQUEST
 
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli.cli, arguments, terminal_width=200)
 
 
-class TestJobs:
-    @pytest.fixture(autouse=True)
-    def _records(self, stack: None, monkeypatch: pytest.MonkeyPatch) -> None:
-        any_deployment("mine")
-        for minute, (job_id, kind) in enumerate([("ingest-1", INGEST), ("answer-1", ANSWER), ("answer-2", ANSWER)]):
-            monkeypatch.setattr(jobs, "now", lambda minute=minute: MOMENT.replace("00:00:00", f"00:{minute:02d}:00"))
-            jobs.create(job_id, kind, "docs")
-        jobs.enter("answer-2", ANSWER, "Retrieve")
-        jobs.fail("answer-1", ANSWER, "Plan Retrieval", ErrorRecord(code="QUESTION_EMPTY", message="m"))
-
-    def test_are_listed_newest_first_with_state_and_error(self) -> None:
-        listed = run("--stack", "mine", "jobs", "ls")
-        assert listed.exit_code == 0
-        assert [line.split() for line in listed.output.splitlines()] == [
-            ["2026-01-01T00:02:00.000Z", "RUNNING", "answer-2", "Retrieve"],
-            ["2026-01-01T00:01:00.000Z", "FAILED", "answer-1", "Plan", "Retrieval", "QUESTION_EMPTY"],
-            ["2026-01-01T00:00:00.000Z", "PENDING", "ingest-1"],
-        ]
-
-    @pytest.mark.parametrize(
-        ("options", "listed"),
-        [
-            (["--kind", "ingest_document"], ["ingest-1"]),
-            (["--status", "FAILED"], ["answer-1"]),
-            (["--kind", "ingest_document", "--status", "FAILED"], []),
-            (["--limit", "1", "--kind", "answer_request"], ["answer-2", "answer-1"]),
-        ],
-    )
-    def test_can_be_narrowed_down(self, options: list[str], listed: list[str]) -> None:
-        result = run("--stack", "mine", "jobs", "ls", *options)
-        assert result.exit_code == 0
-        assert [line.split()[2] for line in result.output.splitlines()] == listed
-
-    @pytest.mark.parametrize("options", [["--kind", "other"], ["--status", "DONE"], ["--limit", "0"]])
-    def test_wrong_options_are_wrong_usage(self, options: list[str]) -> None:
-        assert run("--stack", "mine", "jobs", "ls", *options).exit_code == 2
-
-    def test_one_is_shown_as_json(self) -> None:
-        shown = run("--stack", "mine", "jobs", "show", "answer-1")
-        assert shown.exit_code == 0
-        assert Job.model_validate_json(shown.output) == jobs.get("answer-1")
-
-    def test_the_stack_may_come_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("OMNILAKE_STACK", "mine")
-        assert run("jobs", "ls").exit_code == 0
-
-    @pytest.mark.parametrize(
-        ("stack_name", "told"), [("mine", "JOB_NOT_FOUND: There is no job none."), ("other", "STAGE_FAILED: ")]
-    )
-    def test_what_is_not_there_is_told_without_a_stack_trace(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stack_name: str, told: str
-    ) -> None:
-        monkeypatch.setattr(sys, "argv", ["omnilake", "--stack", stack_name, "jobs", "show", "none"])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        assert end.value.code == 1
-        shown = capsys.readouterr()
-        assert shown.err.startswith(told)
-        assert "Traceback" not in shown.err
-        assert shown.out == ""
-
-
-class FakeDeployment:
-    """Answers what it is told to, and keeps what it is asked."""
+class Lake:
+    """The API of one answer: keeps what is asked, answers what it is told to."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
         self.job_given = any_job()
         self.answer_given = any_answer(AnswerStatus.ANSWERED)
         self.earlier = self.answer_given
-        self.refusal: OmniLakeError | None = None
+        self.refusal: httpx2.Response | None = None
+        routes: dict[str, Reply] = {
+            "POST /v1/requests": self._submit,
+            "POST /v1/requests/answer-1/replay": lambda _: self._started(("replay", "answer-1", {})),
+            "POST /v1/requests/answer-1/fork": lambda told: self._started(
+                ("fork", "answer-1", json.loads(told.content)["changes"])
+            ),
+            "GET /v1/jobs/answer-docs-1": lambda _: reply(self.job_given.model_dump(mode="json")),
+            "GET /v1/answers/answer-docs-1": lambda _: reply(self.answer_given.model_dump(mode="json")),
+            "GET /v1/answers/answer-1": lambda _: reply(self.earlier.model_dump(mode="json")),
+            "GET /v1/answers/answer-docs-1/prompt": reply({"system": "Answer.", "user": "How long?"}),
+            "GET /v1/answers/answer-1/diff/answer-docs-1": self._diff,
+            "GET /v1/answers/answer-1/diff/answer-2": self._diff,
+        }
+        self.wire = Wire(routes=routes)
 
-    def submit(self, archives: list[str], question: str, *, idempotency_key: str | None = None, **options: Any) -> str:
-        if self.refusal:
-            raise self.refusal
-        key = {"key": idempotency_key} if idempotency_key else {}
-        self.asked.append((" ".join(archives), question, options | key))
-        return self.job_given.job_id
+    def _submit(self, request: httpx2.Request) -> httpx2.Response:
+        if self.refusal is not None:
+            return self.refusal
+        told = json.loads(request.content)
+        key = request.headers["idempotency-key"]
+        named = {"key": key} if len(key) < 36 else {}  # one that was made is a UUID
+        return self._started((" ".join(told.pop("archives")), told.pop("question"), told | named))
 
-    def replay(self, job_id: str) -> str:
-        self.asked.append(("replay", job_id, {}))
-        return self.job_given.job_id
+    def _started(self, asked: tuple[str, str, dict[str, Any]]) -> httpx2.Response:
+        self.asked.append(asked)
+        return reply({"job_id": "answer-docs-1"}, 202)
 
-    def fork(self, job_id: str, **changes: Any) -> str:
-        self.asked.append(("fork", job_id, changes))
-        return self.job_given.job_id
-
-    def answer_of(self, job_id: str) -> Answer:
-        return self.earlier
-
-    def compare(self, first: str, second: str) -> AnswerDiff:
-        return compare(self.earlier, self.answer_given)
-
-    def prompt(self, answer: Answer) -> dict[str, Any]:
-        return {"system": "Answer.", "user": "How long?"}
-
-    def wait(self, job_id: str, on_change: Callable[[Job], None], *, every_change: bool) -> Job:
-        assert every_change
-        assert job_id == self.job_given.job_id
-        on_change(self.job_given)
-        return self.job_given
-
-    def answer(self, job: Job) -> Answer:
-        assert job is self.job_given
-        return self.answer_given
+    def _diff(self, request: httpx2.Request) -> httpx2.Response:
+        return reply(compare(self.earlier, self.answer_given).model_dump(mode="json"))
 
 
 def any_job(status: JobStatus = JobStatus.COMPLETED, error: ErrorRecord | None = None) -> Job:
@@ -208,9 +136,9 @@ def any_answer(status: AnswerStatus) -> Answer:
 
 
 @pytest.fixture
-def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = FakeDeployment()
-    monkeypatch.setattr(importlib.import_module("omnilake.cli.ask"), "Deployment", lambda _: made)
+def deployment(monkeypatch: pytest.MonkeyPatch) -> Lake:
+    made = Lake()
+    monkeypatch.setattr(connection, "connect", lambda stack: made.wire.client())
     monkeypatch.setenv("COLUMNS", "200")
     return made
 
@@ -219,13 +147,13 @@ FAILED = any_job(JobStatus.FAILED, ErrorRecord(code="QUESTION_EMPTY", message="I
 
 
 class TestAsk:
-    def test_json_is_the_whole_answer(self, deployment: FakeDeployment) -> None:
+    def test_json_is_the_whole_answer(self, deployment: Lake) -> None:
         result = run("ask", "docs", "How long?", "--json")
         assert result.exit_code == 0
         assert Answer.model_validate_json(result.output) == deployment.answer_given
         assert deployment.asked == [("docs", "How long?", {})]
 
-    def test_options_are_handed_on(self, deployment: FakeDeployment) -> None:
+    def test_options_are_handed_on(self, deployment: Lake) -> None:
         assert run("ask", "docs", "Why?", "--goal", "g", "--evidence", "5", "--claims", "2", "--json").exit_code == 0
         assert deployment.asked[0][2] == {"goal": "g", "evidence_limit": 5, "max_claims": 2}
 
@@ -248,7 +176,7 @@ class TestAsk:
         ],
     )
     def test_each_option_is_a_field_of_the_request(
-        self, deployment: FakeDeployment, options: list[str], asked: dict[str, Any]
+        self, deployment: Lake, options: list[str], asked: dict[str, Any]
     ) -> None:
         assert run("ask", "docs", "Why?", *options).exit_code == 0
         assert deployment.asked == [("docs", "Why?", asked)]
@@ -256,7 +184,7 @@ class TestAsk:
             {"archives": ["docs"], "question": "Why?"} | {name: asked[name] for name in set(asked) - {"key"}}
         )
 
-    def test_several_archives_are_asked_at_once(self, deployment: FakeDeployment) -> None:
+    def test_several_archives_are_asked_at_once(self, deployment: Lake) -> None:
         assert run("ask", "docs", "Why?", "--also", "mails", "--also", "notes").exit_code == 0
         assert deployment.asked[0][0] == "docs mails notes"
 
@@ -276,23 +204,21 @@ class TestAsk:
         ],
     )
     def test_a_filter_is_field_operator_and_value(
-        self, deployment: FakeDeployment, told: str, field: str, operator: str, value: Any
+        self, deployment: Lake, told: str, field: str, operator: str, value: Any
     ) -> None:
         result = run("ask", "docs", "Why?", "--filter", told)
         if not operator:
             assert result.exit_code == 2
             return
-        assert deployment.asked[0][2] == {
-            "filters": [Filter(field=field, operator=FilterOperator(operator), value=value)]
-        }
+        assert deployment.asked[0][2] == {"filters": [{"field": field, "operator": operator, "value": value}]}
 
-    def test_a_prompt_is_printed_as_it_is(self, deployment: FakeDeployment) -> None:
+    def test_a_prompt_is_printed_as_it_is(self, deployment: Lake) -> None:
         deployment.answer_given = any_answer(AnswerStatus.PROMPT)
         result = run("ask", "docs", "Why?", "--prompt-only")
         assert result.exit_code == 0
         assert json.loads(result.output) == {"system": "Answer.", "user": "How long?"}
 
-    def test_a_quote_says_what_the_answer_would_take(self, deployment: FakeDeployment) -> None:
+    def test_a_quote_says_what_the_answer_would_take(self, deployment: Lake) -> None:
         budget = Budget(
             calls=12, input_tokens=90_000, output_tokens=4_000, cost_usd=0.25, seconds=8.4, chunks=900, groups=11
         )
@@ -302,7 +228,7 @@ class TestAsk:
         told = "12 calls, 90,000 tokens in, 4,000 out, $0.2500, about 8 s; 900 chunks in 11 groups"
         assert told in result.output
 
-    def test_a_person_sees_what_was_done_worse_and_where_it_was_written_to(self, deployment: FakeDeployment) -> None:
+    def test_a_person_sees_what_was_done_worse_and_where_it_was_written_to(self, deployment: Lake) -> None:
         answer = deployment.answer_given
         degraded = [Degradation(step="map", to="small", reason="budget")]
         claims = [claim.model_copy(update={"conflict": "length"}) for claim in answer.claims * 2]
@@ -340,32 +266,32 @@ class TestAsk:
             ["--prompt-only", "--quote"],
         ],
     )
-    def test_wrong_options_are_wrong_usage(self, deployment: FakeDeployment, options: list[str]) -> None:
+    def test_wrong_options_are_wrong_usage(self, deployment: Lake, options: list[str]) -> None:
         assert run("ask", "docs", "Why?", *options).exit_code == 2
         assert deployment.asked == []
 
     @pytest.mark.parametrize("options", [[], ["--json"]])
-    def test_an_abstention_exits_with_3(self, deployment: FakeDeployment, options: list[str]) -> None:
+    def test_an_abstention_exits_with_3(self, deployment: Lake, options: list[str]) -> None:
         deployment.answer_given = any_answer(AnswerStatus.ABSTAINED)
         result = run("ask", "docs", "How long?", *options)
         assert result.exit_code == 3
         assert "Nothing comes near the question." in result.output
         assert "0.31" in result.output
 
-    def test_a_failed_job_is_its_record_in_json_and_exits_with_1(self, deployment: FakeDeployment) -> None:
+    def test_a_failed_job_is_its_record_in_json_and_exits_with_1(self, deployment: Lake) -> None:
         deployment.job_given = FAILED
         result = run("ask", "docs", "How long?", "--json")
         assert result.exit_code == 1
         assert json.loads(result.output)["error"]["code"] == "QUESTION_EMPTY"
 
-    def test_a_failed_job_is_told_with_what_to_do_and_exits_with_1(self, deployment: FakeDeployment) -> None:
+    def test_a_failed_job_is_told_with_what_to_do_and_exits_with_1(self, deployment: Lake) -> None:
         deployment.job_given = FAILED
         result = run("ask", "docs", "How long?")
         assert result.exit_code == 1
         assert "QUESTION_EMPTY: It has no word. Ask [x]." in result.output
         assert "answer-docs-1" in result.output
 
-    def test_a_person_sees_claims_citations_coverage_and_cost(self, deployment: FakeDeployment) -> None:
+    def test_a_person_sees_claims_citations_coverage_and_cost(self, deployment: Lake) -> None:
         result = run("ask", "docs", "How long?")
         assert result.exit_code == 0
         for shown in (
@@ -378,7 +304,7 @@ class TestAsk:
             assert shown in result.output
 
     def test_each_state_that_is_left_is_a_line_on_the_terminals_error_output(
-        self, deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+        self, deployment: Lake, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("FORCE_COLOR", "1")
         at = MOMENT.replace("00.000Z", "0{}.000Z")
@@ -392,9 +318,9 @@ class TestAsk:
         assert Answer.model_validate_json(result.stdout) == deployment.answer_given
 
     def test_a_refusal_is_told_without_a_stack_trace(
-        self, deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, deployment: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        deployment.refusal = ArchiveNotFound("There is no archive of that id.")
+        deployment.refusal = problem(404, "ARCHIVE_NOT_FOUND", "There is no archive of that id.")
         monkeypatch.setattr(sys, "argv", ["omnilake", "ask", "docs", "How long?", "--json"])
         with pytest.raises(SystemExit) as end:
             cli.main()
@@ -403,7 +329,7 @@ class TestAsk:
 
     @pytest.mark.parametrize(("status", "code"), [(AnswerStatus.ANSWERED, None), (AnswerStatus.ABSTAINED, 3)])
     def test_the_program_exits_with_the_commands_code(
-        self, deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, status: AnswerStatus, code: int | None
+        self, deployment: Lake, monkeypatch: pytest.MonkeyPatch, status: AnswerStatus, code: int | None
     ) -> None:
         deployment.answer_given = any_answer(status)
         monkeypatch.setattr(sys, "argv", ["omnilake", "ask", "docs", "How long?", "--json"])
@@ -417,24 +343,23 @@ class TestAsk:
 
 class TestReplay:
     @pytest.fixture(autouse=True)
-    def _deployment(self, deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(importlib.import_module("omnilake.cli.replay"), "Deployment", lambda _: deployment)
+    def _said(self, deployment: Lake) -> None:
         said = any_answer(AnswerStatus.ANSWERED)
         deployment.earlier = deployment.answer_given = said.model_copy(update={"content_hash": content_hash(said)})
 
-    def test_the_same_answer_is_identical(self, deployment: FakeDeployment) -> None:
+    def test_the_same_answer_is_identical(self, deployment: Lake) -> None:
         result = run("replay", "answer-1")
         assert result.exit_code == 0
         assert f"identical to answer-1: sha256 {deployment.earlier.content_hash}" in result.output
         assert deployment.asked == [("replay", "answer-1", {})]
 
-    def test_another_answer_is_told_and_exits_with_1(self, deployment: FakeDeployment) -> None:
+    def test_another_answer_is_told_and_exits_with_1(self, deployment: Lake) -> None:
         deployment.answer_given = deployment.earlier.model_copy(update={"content_hash": "0" * 64})
         result = run("replay", "answer-1")
         assert result.exit_code == 1
         assert f"differs from answer-1: sha256 {'0' * 64}, was {deployment.earlier.content_hash}" in result.output
 
-    def test_with_a_model_or_a_date_it_forks_and_shows_the_difference(self, deployment: FakeDeployment) -> None:
+    def test_with_a_model_or_a_date_it_forks_and_shows_the_difference(self, deployment: Lake) -> None:
         deployment.answer_given = any_answer(AnswerStatus.ABSTAINED)
         result = run("replay", "answer-1", "--model", "compose=large", "--as-of", "2026-01-01")
         assert result.exit_code == 0
@@ -442,11 +367,11 @@ class TestReplay:
         assert "- It lasts ninety seconds." in result.output
         assert "status: ANSWERED → ABSTAINED" in result.output
 
-    def test_a_replay_that_fails_says_why(self, deployment: FakeDeployment) -> None:
+    def test_a_replay_that_fails_says_why(self, deployment: Lake) -> None:
         deployment.job_given = FAILED
         assert run("replay", "answer-1").exit_code == 1
 
-    def test_two_answers_are_compared(self, deployment: FakeDeployment) -> None:
+    def test_two_answers_are_compared(self, deployment: Lake) -> None:
         shown = run("diff", "answer-1", "answer-2")
         assert shown.exit_code == 0
         assert "0 added, 0 removed, 0 changed, 1 unchanged; they say the same, byte for byte" in shown.output
@@ -467,21 +392,32 @@ def test_files_below_a_folder_are_named_by_their_path_and_hidden_ones_left_out(t
     assert files_below(folder / "b.md") == [Upload(folder / "b.md", "b.md")]
 
 
+def test_globs_are_expanded_and_what_matches_nothing_is_wrong_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("b.md", "a/1.md", "a/2.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    monkeypatch.chdir(tmp_path)
+    assert expanded(["**/*.md", "b.md"]) == [Path("a/1.md"), Path("b.md")]
+    assert expanded([f"{tmp_path}/a/*"]) == [tmp_path / "a" / "1.md", tmp_path / "a" / "2.txt"]
+    with pytest.raises(click.BadParameter):
+        expanded(["*.pdf"])
+
+
 class TestArchives:
     @pytest.fixture
     def defined(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         """What archives were created with."""
         defined: list[dict[str, Any]] = []
 
-        class Creating:
-            def __init__(self, stack: str) -> None:
-                self.stack = stack
+        def create(request: httpx2.Request) -> httpx2.Response:
+            defined.append({name: value for name, value in json.loads(request.content).items() if value != ""})
+            return reply(any_archive("docs", store_id="s-1"), 201)
 
-            def create_archive(self, archive_id: str, **definition: Any) -> Archive:
-                defined.append({"archive_id": archive_id, **definition})
-                return Archive(archive_id=archive_id, space=any_space(), store_id="s-1", created_at=MOMENT)
-
-        monkeypatch.setattr(importlib.import_module("omnilake.cli.archive"), "Deployment", Creating)
+        wire = Wire(routes={"POST /v1/archives": create})
+        monkeypatch.setattr(connection, "connect", lambda stack: wire.client())
         return defined
 
     def test_are_created_with_defaults_of_the_product(self, defined: list[dict[str, Any]]) -> None:

@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from wire import Wire, reply
 
 from omnilake import cli
-from omnilake.answering.configuring import ConfigurationState
+from omnilake.cli import connection
 from omnilake.configuration import product
 
 PRODUCT = product("extractive")
 
 
-class FakeDeployment:
-    """Holds a configuration; takes whatever comes."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, dict[str, Any]]] = []
-
-    def _state(self, version: str) -> ConfigurationState:
-        return ConfigurationState(configuration=PRODUCT, hash=PRODUCT.hash, in_force=bool(version), version=version)
-
-    def configuration(self) -> ConfigurationState:
-        return self._state("v1")
-
-    def check_configuration(self, told: dict[str, Any]) -> ConfigurationState:
-        self.told.append(("check", told))
-        return self._state("")
-
-    def put_configuration(self, told: dict[str, Any]) -> ConfigurationState:
-        self.told.append(("put", told))
-        return self._state("v2")
+def state(version: str) -> dict[str, Any]:
+    told = {"hash": PRODUCT.hash, "in_force": bool(version), "version": version}
+    return {"configuration": PRODUCT.model_dump(mode="json"), **told}
 
 
 @pytest.fixture
-def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = FakeDeployment()
-    monkeypatch.setattr(importlib.import_module("omnilake.cli.configuration"), "Deployment", lambda _: made)
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    made = Wire(
+        routes={
+            "GET /v1/configuration": reply(state("v1"), etag='"v1"'),
+            "POST /v1/configuration/check": reply(state("")),
+            "PUT /v1/configuration": reply(state("v2")),
+        }
+    )
+    monkeypatch.setattr(connection, "connect", lambda stack: made.client())
     return made
 
 
@@ -49,25 +39,29 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli.cli, ["configuration", *arguments])
 
 
-def test_what_is_shown_is_json_and_nothing_else_on_the_output(deployment: FakeDeployment) -> None:
+def test_what_is_shown_is_json_and_nothing_else_on_the_output(wire: Wire) -> None:
     shown = run("show")
     assert json.loads(shown.stdout) == PRODUCT.model_dump(mode="json")
     assert shown.stderr == f"hash {PRODUCT.hash}, version v1\n"
 
 
-@pytest.mark.parametrize("action", ["check", "put"])
-def test_a_file_is_checked_or_put(deployment: FakeDeployment, tmp_path: Path, action: str) -> None:
+@pytest.mark.parametrize(
+    ("action", "call"), [("check", "POST /v1/configuration/check"), ("put", "PUT /v1/configuration")]
+)
+def test_a_file_is_checked_or_put(wire: Wire, tmp_path: Path, action: str, call: str) -> None:
     path = tmp_path / "answering.json"
     path.write_text(run("show").stdout)
     result = run(action, str(path))
     assert result.exit_code == 0
     assert PRODUCT.hash in result.output
-    assert deployment.told == [(action, PRODUCT.model_dump(mode="json"))]
+    assert wire.paths()[-1] == call
+    assert wire.bodies()[-1] == PRODUCT.model_dump(mode="json")
+    assert wire.calls[-1].headers.get("if-match") == ('"v1"' if action == "put" else None)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", ""])
-def test_what_is_no_json_object_is_wrong_usage(deployment: FakeDeployment, tmp_path: Path, content: str) -> None:
+def test_what_is_no_json_object_is_wrong_usage(wire: Wire, tmp_path: Path, content: str) -> None:
     path = tmp_path / "answering.json"
     path.write_text(content)
     assert run("put", str(path)).exit_code == 2
-    assert deployment.told == []
+    assert wire.calls == []

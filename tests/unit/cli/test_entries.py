@@ -1,117 +1,181 @@
-"""``omnilake entries``: what it lists and shows of an archive, and how it exits."""
+"""``omnilake entries``, ``add``, ``upload``, ``collection`` and ``search``: what they send and print, how they exit."""
 
 from __future__ import annotations
 
 import json
-import sys
+from pathlib import Path
+from typing import Any, ClassVar
 
+import httpx2
 import pytest
-from any_deployment import any_deployment
-from any_ingest import any_archive
 from click.testing import CliRunner, Result
+from wire import Reply, Wire, any_job, problem, reply
 
-from omnilake import aws, cli, entries, layout
-from omnilake.ingest import landing
-from omnilake.models import DocumentStatus, ErrorRecord, Insights
+from omnilake import cli
+from omnilake.cli import connection
+from omnilake.entries import entry_id_of
 
-NAME, OTHER = "runbooks/pier-seven.md", "broken.pdf"
-PIER = entries.entry_id_of("harbour", landing.SOURCE_TYPE, NAME)
-BROKEN = entries.entry_id_of("harbour", landing.SOURCE_TYPE, OTHER)
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.cli, ("--stack", "mine", "entries", *arguments), terminal_width=200)
+PIER = entry_id_of("harbour", "s3", "runbooks/pier-seven.md")
+ENTRY = {"entry_id": PIER, "version": "2", "archive_id": "harbour", "name": "runbooks/pier-seven.md", "chunks": 3}
 
 
-def add(entry_id: str, version: str, name: str, minute: int, archive_id: str = "harbour") -> None:
-    assert entries.register(
-        entry_id,
-        version,
-        archive_id=archive_id,
-        job_id=f"job-{minute}",
-        name=name,
-        source=f"s3://landing/{name}",
-        size=7,
-        content_hash=f"{minute:064x}",
-    )
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    made = Wire()
+    monkeypatch.setattr(connection, "connect", lambda stack: made.client())
+    monkeypatch.setenv("COLUMNS", "200")
+    return made
 
 
-@pytest.fixture(autouse=True)
-def _documents(stack: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two versions of one document, the newer without insights; one that failed; one of another archive."""
-    any_deployment("mine")
-    any_archive("harbour")
-    for minute, (entry_id, version, name) in enumerate([(PIER, "1", NAME), (BROKEN, "1", OTHER), (PIER, "2", NAME)]):
-        monkeypatch.setattr(entries, "now", lambda minute=minute: f"2026-01-01T00:0{minute}:00.000Z")
-        add(entry_id, version, name, minute)
-        failed = name == OTHER
-        entries.finish(
-            entry_id,
-            version,
-            archive_id="harbour",
-            status=DocumentStatus.FAILED if failed else DocumentStatus.COMPLETED,
-            error=ErrorRecord(code="CORRUPT_DOCUMENT", message="m") if failed else None,
-            chunks=0 if failed else minute + 1,
-            insights_error="RATE_LIMITED" if minute == 2 else "",
-        )
-    add(entries.entry_id_of("other", landing.SOURCE_TYPE, NAME), "1", NAME, 3, "other")
-    insights = Insights(title="Pier Seven", summary="Ein Überblick.", tags=["ferry"], provider="deterministic")
-    aws.lake().write_model(layout.entry_insights(PIER, "1"), insights)
+def run(*arguments: str, **told: Any) -> Result:
+    return CliRunner().invoke(cli.cli, arguments, terminal_width=200, **told)
 
 
-def test_ls_names_versions_the_latest_first_with_chunks_and_errors() -> None:
-    listed = run("ls", "harbour")
-    assert listed.exit_code == 0, listed.output
-    assert [line.split() for line in listed.output.splitlines()] == [
-        ["2026-01-01T00:02:00.000Z", "COMPLETED", "3", "chunks", NAME, "RATE_LIMITED"],
-        ["2026-01-01T00:01:00.000Z", "FAILED", "0", "chunks", OTHER, "CORRUPT_DOCUMENT"],
-        ["2026-01-01T00:00:00.000Z", "COMPLETED", "1", "chunks", NAME],
-    ]
+class TestEntries:
+    def test_are_listed_with_status_chunks_and_name(self, wire: Wire) -> None:
+        wire.replies.append(reply({"items": [ENTRY | {"status": "COMPLETED", "updated_at": "2026-01-01"}]}))
+        listed = run("entries", "ls", "harbour", "--status", "COMPLETED", "--limit", "5")
+        assert listed.output.split() == ["2026-01-01", "COMPLETED", "3", "chunks", PIER, "runbooks/pier-seven.md"]
+        assert dict(wire.calls[0].url.params) == {"status": "COMPLETED", "limit": "5"}
+
+    def test_are_shown_by_path_with_all_versions(self, wire: Wire) -> None:
+        wire.replies += [reply(ENTRY), reply({"items": [ENTRY, ENTRY | {"version": "1"}]})]
+        shown = json.loads(run("entries", "show", "harbour", "runbooks/pier-seven.md").output)
+        assert [each["version"] for each in shown] == ["2", "1"]
+        assert wire.paths()[1] == f"GET /v1/archives/harbour/entries/{PIER}/versions"
+
+    def test_whose_identity_is_not_their_path_are_looked_for(self, wire: Wire) -> None:
+        other = ENTRY | {"entry_id": "e" + "1" * 31, "name": "mail/7"}
+        wire.replies += [problem(404, "ENTRY_NOT_FOUND"), reply({"items": [ENTRY, other]}), reply({"items": [other]})]
+        assert run("entries", "show", "harbour", "mail/7").exit_code == 0
+        assert wire.paths()[2] == f"GET /v1/archives/harbour/entries/{other['entry_id']}/versions"
+
+    def test_text_is_printed_as_it_is(self, wire: Wire) -> None:
+        wire.replies.append(reply({"text": "Ein Überblick.", "start": 0, "end": 14, "total": 14}))
+        assert run("entries", "text", "harbour", PIER, "--version", "1").output == "Ein Überblick.\n"
+        assert dict(wire.calls[0].url.params) == {"version": "1"}
+
+    def test_are_removed_after_a_question(self, wire: Wire) -> None:
+        assert run("entries", "rm", "harbour", PIER, input="n\n").exit_code == 1
+        assert wire.calls == []
+        wire.replies += [reply({"job_id": "remove-1"}, 202), reply(any_job("remove-1", progress={"removed": 1}))]
+        assert run("entries", "rm", "harbour", PIER, "--yes").output == "remove-1\n"
+        assert wire.paths()[0] == f"DELETE /v1/archives/harbour/entries/{PIER}"
 
 
-def test_ls_leaves_out_other_statuses_and_what_is_beyond_the_limit() -> None:
-    assert [line.split()[-1] for line in run("ls", "harbour", "--status", "FAILED").output.splitlines()] == [
-        "CORRUPT_DOCUMENT"
-    ]
-    (line,) = run("ls", "harbour", "--limit", "1").output.splitlines()
-    assert line.startswith("2026-01-01T00:02")
-    nothing = run("ls", "empty")
-    assert (nothing.exit_code, nothing.output) == (0, "")
+class TestAdd:
+    def test_a_text_becomes_an_entry(self, wire: Wire) -> None:
+        wire.replies += [reply({"job_id": "ingest-1", "entry_id": "e1"}, 202), reply(any_job("ingest-1"))]
+        done = run("add", "harbour", "High tide at six.", "--source", "https://a.example", "--key", "k")
+        assert done.output == "entry e1\ningest-1\n"
+        assert wire.bodies()[0] == {"content": "High tide at six.", "sources": ["https://a.example"]}
+        assert wire.calls[0].headers["idempotency-key"] == "k"
+
+    def test_a_text_comes_from_the_standard_input(self, wire: Wire) -> None:
+        wire.replies.append(reply({"job_id": "ingest-1", "entry_id": "e1"}, 202))
+        done = run("add", "harbour", "--file", "-", "--no-wait", "--json", input="Low tide at noon.")
+        assert json.loads(done.output)["entry_id"] == "e1"
+        assert wire.bodies()[0]["content"] == "Low tide at noon."
+
+    @pytest.mark.parametrize("options", [[], ["text", "--file", "-"]])
+    def test_one_text_is_needed(self, wire: Wire, options: list[str]) -> None:
+        assert run("add", "harbour", *options).exit_code == 2
 
 
-@pytest.mark.parametrize(
-    "arguments", [["ls"], ["ls", "harbour", "--status", "LOST"], ["ls", "harbour", "--limit", "0"]]
-)
-def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
-    assert run(*arguments).exit_code == 2
+class TestUpload:
+    @pytest.fixture
+    def told(self, wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+        """What uploads were asked for. One of the two files fails."""
+        monkeypatch.chdir(tmp_path)
+        for name in ("a.txt", "b.pdf"):
+            (tmp_path / name).write_bytes(b"x")
+        asked: list[dict[str, Any]] = []
+
+        def target(request: httpx2.Request) -> httpx2.Response:
+            asked.append(json.loads(request.content))
+            return reply({"upload_id": "u", "url": "https://s3.example/b", "fields": {"key": "k"}}, 201)
+
+        error = {"code": "DOCUMENT_EMPTY", "message": "No bytes.", "action": ""}
+        documents = [
+            {"name": "a.txt", "status": "COMPLETED", "chunks": 4},
+            {"name": "b.pdf", "status": "FAILED", "error": error},
+            {"name": "b.pdf", "status": "DUPLICATE"},
+        ]
+        job = any_job("ingest-1", kind="ingest_document", ended_at="2026-01-01T00:00:02Z", documents=documents[:1])
+        later = job | {"job_id": "ingest-2", "documents": documents[1:]}
+        lists: list[Reply] = [reply({"items": [job]}), reply({"items": [later, job]})]
+        wire.routes |= {
+            "POST /v1/archives/harbour/uploads": target,
+            "POST /b": lambda _: httpx2.Response(204),
+            "GET /v1/jobs": lambda _: lists.pop(0) if len(lists) > 1 else lists[0],  # type: ignore[dict-item,return-value]
+        }
+        return asked
+
+    def test_files_are_sent_and_waited_for_and_failures_are_listed(self, told: list[dict[str, Any]]) -> None:
+        done = run("upload", "harbour", "*.txt", "b.pdf", "-m", "team=sea", "--effective-on", "2026-01-02")
+        assert done.exit_code == 1
+        assert "b.pdf: DOCUMENT_EMPTY: No bytes." in done.output
+        assert "1 completed, 1 failed, 4 chunks" in done.output
+        assert sorted(each["name"] for each in told) == ["a.txt", "b.pdf"]
+        assert told[0]["metadata"] == {"team": "sea", "omnilake-effective-on": "2026-01-02"}
+
+    def test_they_may_be_only_sent(self, told: list[dict[str, Any]]) -> None:
+        assert run("upload", "harbour", "a.txt", "--no-wait").exit_code == 0
+
+    def test_a_source_is_of_one_file(self, told: list[dict[str, Any]]) -> None:
+        assert run("upload", "harbour", "a.txt", "b.pdf", "--source", "https://a.example").exit_code == 2
+        assert run("upload", "harbour", "none.txt").exit_code == 2
+        assert told == []
 
 
-@pytest.mark.parametrize("name", [NAME, PIER])
-def test_show_prints_all_versions_of_one_entry_each_with_its_insights(name: str) -> None:
-    shown = run("show", "harbour", name)
-    assert shown.exit_code == 0, shown.output
-    newest, oldest = json.loads(shown.output)
-    assert (newest["version"], newest["insights"], newest["insights_error"]) == ("2", None, "RATE_LIMITED")
-    assert (oldest["version"], oldest["chunks"], oldest["archive_id"]) == ("1", 1, "harbour")
-    assert (oldest["insights"]["title"], oldest["insights"]["tags"]) == ("Pier Seven", ["ferry"])
-    assert "Überblick" in shown.output
+class TestCollection:
+    def test_is_started_and_waited_for(self, wire: Wire) -> None:
+        job = any_job("collect-1", kind="ingest_collection", progress={"documents": 2, "completed": 2})
+        wire.replies += [reply({"job_id": "collect-1"}, 202), reply(job)]
+        done = run("collection", "start", "harbour", "--prefix", "s3://b/p/")
+        assert (done.exit_code, done.output) == (0, "collect-1\n")
+        assert wire.bodies()[0] == {"prefix": "s3://b/p/"}
 
 
-def test_show_finds_an_entry_whose_identity_is_not_its_name() -> None:
-    entry_id = entries.entry_id_of("harbour", "slack", "C1", "1700000000.1")
-    add(entry_id, "1", "general/2026-01-01", 4)
-    (only,) = json.loads(run("show", "harbour", "general/2026-01-01").output)
-    assert (only["entry_id"], only["insights"]) == (entry_id, None)
+class TestSearch:
+    RESULT: ClassVar = {
+        "entry_id": "e1", "version": "1", "chunk_id": "c1", "source": "s3://landing/[draft].md", "section": "Tides",
+        "start": 10, "end": 30, "text": "High  tide\nat six.", "scores": {"fused": 0.75},
+    }  # fmt: skip
+
+    def test_passages_are_shown_with_place_and_score(self, wire: Wire) -> None:
+        wire.replies.append(reply({"results": [self.RESULT]}))
+        done = run("search", "harbour", "When?", "--filter", "page:ge=4", "--limit", "3", "--also", "notes")
+        assert "1. s3://landing/[draft].md, Tides, characters 10-30  0.750" in done.output
+        assert "High tide at six." in done.output
+        assert wire.bodies() == [
+            {
+                "archives": ["harbour", "notes"],
+                "question": "When?",
+                "evidence_limit": 3,
+                "filters": [{"field": "page", "operator": "ge", "value": 4}],
+            }
+        ]
+
+    def test_json_has_all_of_it(self, wire: Wire) -> None:
+        wire.replies.append(reply({"results": [self.RESULT], "store_versions": {"s": 3}}))
+        told = json.loads(run("search", "harbour", "When?", "--json").output)
+        assert (told["results"][0]["chunk_id"], told["store_versions"]) == ("c1", {"s": 3})
+
+    def test_nothing_found_is_said(self, wire: Wire) -> None:
+        wire.replies.append(reply({"results": []}))
+        assert run("search", "harbour", "When?").output == "Nothing was found.\n"
 
 
-@pytest.mark.parametrize("name", ["absent.md", "e" * 32])
-def test_show_of_what_is_not_there_exits_with_the_reason(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["omnilake", "--stack", "mine", "entries", "show", "harbour", name])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    told = capsys.readouterr()
-    assert end.value.code == 1
-    assert told.out == ""
-    assert told.err.startswith("ENTRY_NOT_FOUND: ")
+def test_every_shell_gets_its_script() -> None:
+    for shell, word in (("bash", "complete"), ("zsh", "compdef"), ("fish", "complete --no-files")):
+        done = run("completion", shell)
+        assert done.exit_code == 0
+        assert word in done.output
+        assert "_OMNILAKE_COMPLETE" in done.output
+
+
+def test_a_shell_completes_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {"_OMNILAKE_COMPLETE": "bash_complete", "COMP_WORDS": "omnilake jo", "COMP_CWORD": "1"}
+    result = CliRunner().invoke(cli.cli, [], env=environment, prog_name="omnilake")
+    assert "plain,jobs" in result.output

@@ -1,114 +1,117 @@
-"""``omnilake source``: what it sends, what it prints, how it exits."""
+"""``omnilake source`` and ``omnilake sync``: what they send, what they print, how they exit."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from any_deployment import any_deployment
-from any_ingest import any_archive
 from click.testing import CliRunner, Result
+from wire import Wire, any_job, reply
 
-from omnilake import aws, cli, jobs, layout, sources
-from omnilake.client.deployment import Deployment
-from omnilake.connectors.protocol import Problem
-from omnilake.models import ErrorRecord, JobKind, Source, StreamCursor
-from omnilake.syncing.parts import Counts, Manifest
+from omnilake import cli
+from omnilake.cli import connection
 
-SYNC = JobKind.SYNC_SOURCE
+SOURCE = {
+    "source_id": "s1",
+    "source_type": "slack",
+    "archive_id": "harbour",
+    "config": {"workspace": "T1"},
+    "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-01T00:00:00Z",
+}
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    made = Wire()
+    monkeypatch.setattr(connection, "connect", lambda stack: made.client())
+    return made
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.cli, ("--stack", "mine", "source", *arguments), terminal_width=200)
+    return CliRunner().invoke(cli.cli, arguments, terminal_width=200)
 
 
-@pytest.fixture
-def invoked(stack: None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
-    """Functions that the client invoked. Start Sync answers with the job ``sync-1``."""
-    any_deployment("mine")
-    any_archive("harbour")
-    calls: list[tuple[str, dict[str, Any]]] = []
-
-    def invoke(self: Deployment, output: str, event: dict[str, Any]) -> dict[str, Any]:
-        calls.append((output, event))
-        if output == "PutSourceFunction":
-            return sources.put(**event).model_dump(mode="json")
-        return {"job_id": "sync-1", "started": True}
-
-    monkeypatch.setattr(Deployment, "_invoke", invoke)
-    return calls
+def sync_job(**fields: Any) -> dict[str, Any]:
+    return any_job("sync-1", **{"kind": "sync_source", "state": "Advance Cursor", **fields})
 
 
-@pytest.fixture
-def source(invoked: list[Any]) -> Source:
-    return sources.put("harbour", "slack", {"workspace": "T1"}, secret_name="omnilake/sources/slack")
-
-
-def test_put_sends_fields_as_json_or_text(invoked: list[Any], tmp_path: Any) -> None:
+def test_put_sends_fields_as_json_or_text(wire: Wire, tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text('{"workspace": "T1", "lookback_days": 3}')
+    wire.replies.append(reply(SOURCE, 201))
     done = run(
-        "put", "harbour", "slack", "--config-file", str(file), "-c", "lookback_days=9", "-c", 'channels=["general"]',
-        "--no-schedule",
+        "source", "put", "harbour", "slack", "--config-file", str(file), "-c", "lookback_days=9",
+        "-c", 'channels=["general"]', "--secret", "omnilake/sources/slack", "--no-schedule",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    (_, event) = invoked[0]
-    assert event["config"] == {"workspace": "T1", "lookback_days": 9, "channels": ["general"]}
-    assert event["schedule"] == ""
+    assert wire.paths() == ["POST /v1/sources"]
+    assert wire.bodies() == [
+        {
+            "archive_id": "harbour",
+            "source_type": "slack",
+            "config": {"workspace": "T1", "lookback_days": 9, "channels": ["general"]},
+            "secret_name": "omnilake/sources/slack",
+            "schedule": "",
+        }
+    ]
+    assert done.output.split()[:4] == ["s1", "harbour", "slack", "IDLE"]
     assert "on demand" in done.output
 
 
 @pytest.mark.parametrize("arguments", [["put", "harbour", "pigeon"], ["put", "harbour", "slack", "-c", "workspace"]])
-def test_wrong_usage_exits_with_2(invoked: list[Any], arguments: list[str]) -> None:
-    assert run(*arguments).exit_code == 2
+def test_wrong_usage_exits_with_2(wire: Wire, arguments: list[str]) -> None:
+    assert run("source", *arguments).exit_code == 2
+    assert wire.calls == []
 
 
-def test_ls_and_show(source: Source) -> None:
-    listed = run("ls", "harbour")
-    assert listed.output.split()[:4] == [source.source_id, "harbour", "slack", "IDLE"]
-    assert run("ls", "other").output == ""
-    cursor = StreamCursor(
-        source_id=source.source_id, stream="channel/C1", cursor={"day": "2026-06-01"}, job_id="j", updated_at="now"
-    )
-    sources.advance(cursor, "")
-    shown = json.loads(run("show", source.source_id).output)
-    assert shown["cursors"] == {"channel/C1": {"day": "2026-06-01"}}
-    assert shown["secret_name"] == "omnilake/sources/slack"
+def test_ls_shows_those_of_an_archive_with_their_errors(wire: Wire) -> None:
+    error = {"code": "SOURCE_REJECTED", "message": "m"}
+    wire.replies.append(reply({"items": [SOURCE | {"status": "FAILED", "error": error}]}))
+    listed = run("source", "ls", "harbour")
+    assert listed.output.split()[:4] == ["s1", "harbour", "slack", "FAILED"]
+    assert listed.output.rstrip().endswith("SOURCE_REJECTED")
+    assert dict(wire.calls[0].url.params) == {"archive_id": "harbour"}
 
 
-def test_sync_waits_and_tells_what_was_left_out(source: Source, invoked: list[Any]) -> None:
-    problems_key = aws.lake().write_models("problems", [Problem(item="#general, 1.0", reason="it has no time")])
-    manifest = Manifest(
-        job_id="sync-1",
-        source_id=source.source_id,
-        source_type="slack",
-        archive_id="harbour",
-        started_at="now",
-        complete=True,
-        counts=Counts(),
-        batches=[],
-        problems_key=problems_key,
-    )
-    key = layout.connector_manifest(source.source_id, "sync-1")
-    aws.lake().write_model(key, manifest)
-    jobs.create("sync-1", SYNC, "harbour")
-    jobs.complete("sync-1", SYNC, "Advance Cursor", result_key=key, records=4, malformed=1)
-    done = run("sync", source.source_id, "--full")
-    assert done.exit_code == 0, done.output
-    assert invoked[-1] == ("StartSyncFunction", {"source_id": source.source_id, "full": True})
-    assert "records 4" in done.output
-    assert "left out: #general, 1.0: it has no time" in done.output
+def test_show_and_rm(wire: Wire) -> None:
+    wire.replies += [reply(SOURCE), reply(None, 204)]
+    assert json.loads(run("source", "show", "s1").output)["config"] == {"workspace": "T1"}
+    assert run("source", "rm", "s1").exit_code == 0
+    assert wire.paths() == ["GET /v1/sources/s1", "DELETE /v1/sources/s1"]
 
 
-def test_sync_that_fails_exits_with_1_and_says_why(source: Source) -> None:
-    jobs.create("sync-1", SYNC, "harbour")
-    jobs.fail("sync-1", SYNC, "Plan Sync", ErrorRecord(code="SOURCE_REJECTED", message="The token has expired."))
-    done = run("sync", source.source_id)
+@pytest.mark.parametrize("command", [["sync"], ["source", "sync"]])
+def test_a_sync_is_waited_for_and_what_was_left_out_is_told(wire: Wire, command: list[str]) -> None:
+    item = {"name": "C1/17", "status": "FAILED", "error": {"code": "RECORD_INVALID", "message": "It has no text."}}
+    wire.replies += [
+        reply({"job_id": "sync-1"}, 202),
+        reply(sync_job(status="RUNNING", state="Fetch Pages")),
+        reply(sync_job(progress={"records": 12})),
+        reply({"items": [item]}),
+    ]
+    done = run(*command, "s1", "--full")
+    assert done.exit_code == 0
+    assert wire.bodies()[0] == {"full": True}
+    assert done.stdout == "sync-1\nrecords 12\n"
+    assert [line.split(maxsplit=1) for line in done.stderr.splitlines()] == [
+        ["RUNNING", "Fetch Pages"],
+        ["COMPLETED", "Advance Cursor"],
+        ["left", "out: C1/17: It has no text."],
+    ]
+
+
+def test_a_sync_that_fails_says_why_and_exits_with_1(wire: Wire) -> None:
+    error = {"code": "SOURCE_REJECTED", "message": "The token is refused.", "action": "Renew it."}
+    wire.replies += [reply({"job_id": "sync-1"}, 202), reply(sync_job(status="FAILED", error=error))]
+    done = run("sync", "s1")
     assert done.exit_code == 1
-    assert "SOURCE_REJECTED: The token has expired." in done.output
+    assert "SOURCE_REJECTED: The token is refused. Renew it." in done.stderr
 
 
-def test_rm_names_the_source(source: Source, invoked: list[Any]) -> None:
-    assert run("rm", source.source_id).exit_code == 0
-    assert invoked[-1] == ("DeleteSourceFunction", {"source_id": source.source_id})
+def test_a_sync_may_be_only_started(wire: Wire) -> None:
+    wire.replies.append(reply({"job_id": "sync-1"}, 202))
+    assert run("sync", "s1", "--no-wait").output == "sync-1\n"
+    assert len(wire.calls) == 1

@@ -12,18 +12,23 @@ import click
 from rich.console import Console
 
 from omnilake import __version__
+from omnilake.cli.add import add
 from omnilake.cli.archive import archive
 from omnilake.cli.ask import ask
 from omnilake.cli.collection import collection
+from omnilake.cli.completion import completion
 from omnilake.cli.configuration import configuration
 from omnilake.cli.console import console
 from omnilake.cli.demo import demo
+from omnilake.cli.doctor import doctor
 from omnilake.cli.entries import entries
 from omnilake.cli.jobs import jobs
 from omnilake.cli.local import local
 from omnilake.cli.replay import diff, replay
-from omnilake.cli.source import source
+from omnilake.cli.search import search
+from omnilake.cli.source import source, sync
 from omnilake.cli.upload import upload
+from omnilake.client.signing import ENDPOINT_VARIABLE, TOKEN_VARIABLE
 from omnilake.errors import OmniLakeError
 
 
@@ -31,31 +36,43 @@ from omnilake.errors import OmniLakeError
 @click.version_option(__version__, prog_name="omnilake")
 @click.option("--stack", default="omnilake", envvar="OMNILAKE_STACK", show_default=True, help="CloudFormation stack.")
 @click.option("--local/--cloud", "embedded", default=None, help="The embedded cloud, or AWS. Default: --cloud.")
+@click.option("--endpoint", envvar=ENDPOINT_VARIABLE, help="Address of the API. Default: the stack's output.")
 @click.pass_context
-def cli(context: click.Context, stack: str, embedded: bool | None) -> None:
-    """OmniLake: documents in, checked answers out."""
+def cli(context: click.Context, stack: str, embedded: bool | None, endpoint: str | None) -> None:
+    """OmniLake: documents in, checked answers out.
+
+    AWS credentials sign what is asked, or the token in OMNILAKE_TOKEN goes with it.
+    """
     context.obj = stack
     if embedded:
         from omnilake_local.cloud import connect
 
-        os.environ.pop("AWS_PROFILE", None)
+        for name in ("AWS_PROFILE", ENDPOINT_VARIABLE, TOKEN_VARIABLE):
+            os.environ.pop(name, None)
         os.environ.update(connect().env)
+    elif endpoint:
+        os.environ[ENDPOINT_VARIABLE] = endpoint
 
 
 for command in (
     archive,
-    source,
+    add,
     upload,
     collection,
+    source,
+    sync,
     entries,
+    search,
     ask,
     replay,
     diff,
-    configuration,
     jobs,
+    configuration,
+    doctor,
     console,
     demo,
     local,
+    completion,
 ):
     cli.add_command(command)
 

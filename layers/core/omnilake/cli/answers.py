@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
-from omnilake.answering.comparison import AnswerDiff, CitedClaim
-from omnilake.answering.rendering import in_conflict
-from omnilake.client.deployment import Deployment
+from omnilake.cli.connection import print_json
+from omnilake.client.client import JobHandle, OmniLake
 from omnilake.client.progress import counts, seconds_of, states
+from omnilake.client.types import JobRecord, SearchResult
 from omnilake.models import Answer, AnswerClaim, AnswerStatus, Budget, Citation, Job, JobStatus
+
+if TYPE_CHECKING:
+    from omnilake.answering.comparison import AnswerDiff, CitedClaim
 
 ABSTAINED = 3
 """Exit code of an abstention."""
 
 
-def follow(deployment: Deployment, job_id: str) -> Job:
-    """The job of a request at its end. Until then each state that it leaves is a line on the error output, with its
-    time, and the state that it is in is shown with its counts; nothing where that output is no terminal."""
+def follow(handle: JobHandle, timeout_s: float = 900) -> JobRecord:
+    """A job at its end. Until then each state that it leaves is a line on the error output, with its time, and the
+    state that it is in is shown with its counts; nothing where that output is no terminal."""
     console = Console(stderr=True)
     shown: set[str] = set()
     with console.status("Submit") as status:
 
-        def tell(job: Job) -> None:
+        def tell(job: JobRecord) -> None:
             for each in states(job):
                 if each.seconds is not None and each.state not in shown and console.is_terminal:
                     shown.add(each.state)
@@ -34,37 +36,37 @@ def follow(deployment: Deployment, job_id: str) -> Job:
             told = counts(job)
             status.update(f"{job.state or job.status.value}{f' ({told})' if told else ''}")
 
-        return deployment.wait(job_id, tell, every_change=True)
+        return handle.wait(timeout_s, tell)
 
 
-def answer_of(deployment: Deployment, job: Job, *, as_json: bool) -> Answer:
+def answer_of(lake: OmniLake, job: Job, *, as_json: bool) -> Answer:
     """The answer of an ended job; of one that failed its error is shown, and the exit code is 1."""
-    if job.status is not JobStatus.FAILED:
-        return deployment.answer(job)
+    if job.status is JobStatus.COMPLETED:
+        return lake.answers.get(job.job_id)
     if as_json:
-        click.echo(job.model_dump_json(indent=2))
+        print_json(job)
     else:
         show_failure(Console(), job)
     raise click.exceptions.Exit(1)
 
 
-def tell(deployment: Deployment, job: Job, answer: Answer, *, as_json: bool) -> None:
+def tell(lake: OmniLake, job: Job, answer: Answer, *, as_json: bool) -> None:
     """Show an answer, or what was asked for in its place."""
     if answer.status is AnswerStatus.PROMPT:
-        click.echo(json.dumps(deployment.prompt(answer), indent=2, ensure_ascii=False))
+        print_json(lake.answers.prompt(job.job_id))
     elif as_json:
-        click.echo(answer.model_dump_json(indent=2))
+        print_json(answer)
     else:
         show(Console(), answer, seconds_of(job))
 
 
-def put(deployment: Deployment, console: Console, archive_id: str, question: str, **options: Any) -> Answer | None:
+def put(lake: OmniLake, console: Console, archive_id: str, question: str, **options: Any) -> Answer | None:
     """Ask, show progress and the answer; None when the job failed (its error is shown)."""
-    job = follow(deployment, deployment.submit(archive_id, question, **options))
-    if job.status is JobStatus.FAILED:
+    job = follow(lake.ask(archive_id, question, **options))
+    if job.status is not JobStatus.COMPLETED:
         show_failure(console, job)
         return None
-    answer = deployment.answer(job)
+    answer = lake.answers.get(job.job_id)
     show(console, answer, seconds_of(job))
     return answer
 
@@ -72,12 +74,15 @@ def put(deployment: Deployment, console: Console, archive_id: str, question: str
 def show_failure(console: Console, job: Job) -> None:
     """Why a request failed, and what to do."""
     if job.error is not None:
-        console.print(f"[red]Failed[/] {escape(f'{job.error.code}: {job.error.message} {job.error.action}')}")
+        error = f"{job.error.code}: {job.error.message} {job.error.action}"
+        console.print(f"[red]{job.status.value.capitalize()}[/] {escape(error)}")
     console.print(f"[dim]job {job.job_id}[/]")
 
 
 def show(console: Console, answer: Answer, seconds: float) -> None:
     """An answer for people: claims with [n], citations, coverage, usage, time, job."""
+    from omnilake.answering.rendering import in_conflict
+
     if answer.status is AnswerStatus.ABSTAINED:
         _show_abstention(console, answer)
     if answer.status is AnswerStatus.QUOTED and answer.budget:
@@ -127,7 +132,7 @@ def show_diff(console: Console, diff: AnswerDiff) -> None:
     )
 
 
-def place(citation: Citation) -> str:
+def place(citation: Citation | SearchResult) -> str:
     """Where a quote stands, for people."""
     where = [citation.source]
     if citation.page is not None:

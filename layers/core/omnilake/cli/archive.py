@@ -7,8 +7,10 @@ from typing import IO, Any, get_args
 
 import click
 
-from omnilake.client.deployment import Deployment
-from omnilake.models import ChunkingConfig
+from omnilake.cli import connection
+from omnilake.cli.connection import json_option, print_json, print_rows
+from omnilake.cli.following import follow_documents
+from omnilake.models import Archive, ChunkingConfig
 
 _KINDS = get_args(ChunkingConfig.model_fields["kind"].annotation)
 
@@ -43,6 +45,7 @@ def archive() -> None:
     help="JSON object with any field of an archive: chunking, rules, tag_hints, insights_schema … Other options "
     "go before it.",
 )
+@json_option
 @click.pass_obj
 def create(
     stack: str,
@@ -51,6 +54,7 @@ def create(
     description: str | None,
     embedding_model: str | None,
     definition: IO[str] | None,
+    as_json: bool,
     **chunking: Any,
 ) -> None:
     """Create an archive (nothing happens if it exists as described)."""
@@ -62,8 +66,94 @@ def create(
         told["description"] = description
     if embedding_model is not None:
         told["embedding_model"] = embedding_model
-    made = Deployment(stack).create_archive(archive_id, **told)
-    click.echo(f"{made.archive_id}  store {made.store_id}  space {made.space.space_id}")
+    _show(connection.connect(stack).archives.create(archive_id, **told), as_json)
+
+
+@archive.command()
+@json_option
+@click.pass_obj
+def ls(stack: str, as_json: bool) -> None:
+    """Archives that you may read."""
+    found = connection.connect(stack).archives.list().all()
+    if as_json:
+        print_json(found)
+    else:
+        print_rows((each.archive_id, each.space.space_id, each.description) for each in found)
+
+
+@archive.command()
+@click.argument("archive_id")
+@click.pass_obj
+def show(stack: str, archive_id: str) -> None:
+    """One archive as JSON."""
+    print_json(connection.connect(stack).archives.get(archive_id))
+
+
+@archive.command()
+@click.argument("archive_id")
+@click.option("--description", help="What it holds, for people.")
+@click.option("--definition", type=click.File(encoding="utf-8"), help="JSON object with the fields that change.")
+@json_option
+@click.pass_obj
+def update(stack: str, archive_id: str, description: str | None, definition: IO[str] | None, as_json: bool) -> None:
+    """Change an archive. What was cut before stays as it is until a reindex."""
+    changes = _told(definition) | ({} if description is None else {"description": description})
+    if not changes:
+        raise click.UsageError("There is nothing to change.")
+    _show(connection.connect(stack).archives.update(archive_id, **changes), as_json)
+
+
+@archive.command()
+@click.argument("archive_id")
+@click.option("--read", multiple=True, metavar="WHO", help="May read: a principal, or its beginning with *.")
+@click.option("--write", multiple=True, metavar="WHO", help="May write, and read.")
+@click.option("--administer", multiple=True, metavar="WHO", help="May do all.")
+@click.option("--private", is_flag=True, help="Only the owner may use it.")
+@click.pass_obj
+def access(
+    stack: str,
+    archive_id: str,
+    read: tuple[str, ...],
+    write: tuple[str, ...],
+    administer: tuple[str, ...],
+    private: bool,
+) -> None:
+    """Who may do what with an archive; with options, say it anew."""
+    archives = connection.connect(stack).archives
+    told = {"read": [*read], "write": [*write], "administer": [*administer]}
+    if private and any(told.values()):
+        raise click.UsageError("--private excludes the others.")
+    changed = private or any(told.values())
+    print_json(archives.set_access(archive_id, told) if changed else archives.access(archive_id))
+
+
+@archive.command()
+@click.argument("archive_id")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it has ended.")
+@click.pass_obj
+def reindex(stack: str, archive_id: str, wait: bool) -> None:
+    """Cut and embed all of an archive anew with its present settings. Questions are answered meanwhile."""
+    lake = connection.connect(stack)
+    follow_documents(lake, lake.archives.reindex(archive_id), wait=wait)
+
+
+@archive.command()
+@click.argument("archive_id")
+@click.confirmation_option("--yes", prompt="Delete the archive?", help="Do not ask.")
+@click.pass_obj
+def rm(stack: str, archive_id: str) -> None:
+    """Delete an archive that holds nothing any more."""
+    lake = connection.connect(stack)
+    job = lake.archives.delete(archive_id)
+    if job is not None:
+        follow_documents(lake, job, wait=True)
+
+
+def _show(made: Archive, as_json: bool) -> None:
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(f"{made.archive_id}  store {made.store_id}  space {made.space.space_id}")
 
 
 def _told(definition: IO[str] | None) -> dict[str, Any]:

@@ -7,13 +7,22 @@ from typing import Any
 
 import click
 
+from omnilake.cli import connection
 from omnilake.cli.answers import ABSTAINED, answer_of, follow, tell
-from omnilake.client.deployment import Deployment
-from omnilake.configuration import Step
-from omnilake.models import AnswerStatus, AnswerStyle, Deliverable, Filter, FilterOperator, FilterValue, RetrievalMode
+from omnilake.models import (
+    AnswerStatus,
+    AnswerStyle,
+    Deliverable,
+    Filter,
+    FilterOperator,
+    FilterValue,
+    ProviderChoices,
+    RetrievalMode,
+)
 
 _NUMBERS = ("page", "time")
 _COLUMN = "column."
+_STEPS = tuple(ProviderChoices.model_fields)
 
 
 def parse_filter(told: str) -> Filter:
@@ -46,8 +55,8 @@ def parse_models(told: tuple[str, ...]) -> dict[str, str]:
     chosen = {}
     for each in told:
         step, _, name = each.partition("=")
-        if not name or step not in {*Step, "rerank"}:
-            raise click.BadParameter(f"{each!r} is not STEP=NAME with a step of: {', '.join([*Step, 'rerank'])}.")
+        if not name or step not in _STEPS:
+            raise click.BadParameter(f"{each!r} is not STEP=NAME with a step of: {', '.join(_STEPS)}.")
         chosen[step] = name
     return chosen
 
@@ -129,10 +138,9 @@ def ask(
         for name, value in options.items()
         if value is not None and value not in ((), [], {})
     }
-    deployment = Deployment(stack)
-    archives = [archive_id, *also]
-    job = follow(deployment, deployment.submit(archives, question, idempotency_key=idempotency_key, **given))
-    answer = answer_of(deployment, job, as_json=as_json)
-    tell(deployment, job, answer, as_json=as_json)
+    lake = connection.connect(stack)
+    job = follow(lake.ask([archive_id, *also], question, idempotency_key=idempotency_key or "", **given))
+    answer = answer_of(lake, job, as_json=as_json)
+    tell(lake, job, answer, as_json=as_json)
     if answer.status is AnswerStatus.ABSTAINED:
         raise click.exceptions.Exit(ABSTAINED)

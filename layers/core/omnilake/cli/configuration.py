@@ -7,7 +7,8 @@ from typing import IO, Any
 
 import click
 
-from omnilake.client.deployment import Deployment
+from omnilake.cli import connection
+from omnilake.cli.connection import print_json
 
 
 @click.group()
@@ -19,8 +20,8 @@ def configuration() -> None:
 @click.pass_obj
 def show(stack: str) -> None:
     """The configuration in force, as JSON that can be edited and put back; its hash and version on the error output."""
-    found = Deployment(stack).configuration()
-    click.echo(found.configuration.model_dump_json(indent=2))
+    found = connection.connect(stack).configuration.get()
+    print_json(found.configuration)
     click.echo(f"hash {found.hash}, {f'version {found.version}' if found.version else 'of the product'}", err=True)
 
 
@@ -29,7 +30,7 @@ def show(stack: str) -> None:
 @click.pass_obj
 def check(stack: str, file: IO[str]) -> None:
     """Whether a configuration would work in this deployment. Nothing is changed."""
-    found = Deployment(stack).check_configuration(_read(file))
+    found = connection.connect(stack).configuration.check(_read(file))
     click.echo(f"It fits: hash {found.hash}.")
 
 
@@ -38,7 +39,7 @@ def check(stack: str, file: IO[str]) -> None:
 @click.pass_obj
 def put(stack: str, file: IO[str]) -> None:
     """Check a configuration and put it in force, from the next request on."""
-    found = Deployment(stack).put_configuration(_read(file))
+    found = connection.connect(stack).configuration.put(_read(file))
     click.echo(f"In force: hash {found.hash}, version {found.version}.")
 
 

@@ -25,7 +25,7 @@ def demo() -> None:
     from omnilake.cli.answers import put
     from omnilake.cli.corpus import write_corpus
     from omnilake.cli.upload import files_below, ingest
-    from omnilake.client.deployment import Deployment
+    from omnilake.client.client import OmniLake
     from omnilake_local import lifecycle
     from omnilake_local.cloud import connect
     from omnilake_local.paths import find_project, find_state_dir
@@ -38,17 +38,17 @@ def demo() -> None:
     lifecycle.up(project, state, progress=StepPrinter(console))
     os.environ.pop("AWS_PROFILE", None)
     os.environ.update(connect().env)
-    deployment = Deployment()
+    lake = OmniLake()
 
     console.print(Rule("2. An archive with real documents"))
-    archive = deployment.create_archive(ARCHIVE, "AWS service documentation and a team's own documents")
+    archive = lake.archives.create(ARCHIVE, "AWS service documentation and a team's own documents")
     console.print(f"Archive {archive.archive_id}, embedding space {archive.space.space_id}")
     corpus = state.root.parent / "demo" / "aws-docs"
     pages = write_corpus(corpus)
     examples = project.root / "examples"
     console.print(f"{len(pages)} operation pages out of botocore's models, and examples/ of six formats")
     documents = [each for each in files_below(examples) if each.path.parent == examples]
-    outcomes = ingest(deployment, ARCHIVE, files_below(corpus) + documents)
+    outcomes = ingest(lake, ARCHIVE, files_below(corpus) + documents)
     if any(outcome["status"] == "FAILED" for outcome in outcomes.values()):
         raise click.ClickException("Some documents failed; see above.")
 
@@ -56,7 +56,7 @@ def demo() -> None:
     job_id = ""
     for question in (*QUESTIONS, UNANSWERABLE):
         console.print(f"\n[bold]{question}[/]")
-        answer = put(deployment, console, ARCHIVE, question)
+        answer = put(lake, console, ARCHIVE, question)
         if answer is None:
             raise click.ClickException("The question could not be answered; see above.")
         expected = "ABSTAINED" if question is UNANSWERABLE else "ANSWERED"

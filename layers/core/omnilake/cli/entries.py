@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import re
 
 import click
 
-from omnilake.client.deployment import Deployment
+from omnilake.cli import connection
+from omnilake.cli.connection import json_option, print_json
+from omnilake.cli.following import follow_documents
+from omnilake.client.client import OmniLake
+from omnilake.errors import EntryNotFound
 from omnilake.models import DocumentStatus
+
+_ID = re.compile(r"e[0-9a-f]{31}")
 
 
 @click.group()
@@ -23,17 +29,17 @@ def entries() -> None:
     help="Only versions of this status. Default: all.",
 )
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Most versions.")
+@json_option
 @click.pass_obj
-def ls(stack: str, archive_id: str, status: str | None, limit: int) -> None:
-    """Entry versions of an archive, the latest first."""
-    statuses = [DocumentStatus(status)] if status else list(DocumentStatus)
-    found = sorted(
-        Deployment(stack).entries(archive_id, statuses), key=lambda each: str(each["updated_at"]), reverse=True
-    )
-    for item in found[:limit]:
-        error = "".join(f"  {item[name]}" for name in ("error_code", "insights_error") if item.get(name))
-        chunks = f"{item['chunks']} chunks" if "chunks" in item else ""
-        click.echo(f"{item['updated_at']}  {item['status']:<10}  {chunks:>12}  {item['name']}{error}")
+def ls(stack: str, archive_id: str, status: str | None, limit: int, as_json: bool) -> None:
+    """Entries of an archive."""
+    found = connection.connect(stack).entries.list(archive_id, status=status or "", limit=limit).all()
+    if as_json:
+        print_json(found)
+        return
+    for each in found:
+        chunks = f"{each.chunks} chunks" if each.chunks else ""
+        click.echo(f"{each.updated_at}  {each.status:<10}  {chunks:>12}  {each.entry_id}  {each.name}".rstrip())
 
 
 @entries.command()
@@ -41,10 +47,50 @@ def ls(stack: str, archive_id: str, status: str | None, limit: int) -> None:
 @click.argument("name")
 @click.pass_obj
 def show(stack: str, archive_id: str, name: str) -> None:
-    """One entry as JSON: all its versions, the newest first, each with its insights. NAME may be its entry id."""
-    deployment = Deployment(stack)
-    versions = []
-    for item in deployment.entry(archive_id, name):
-        insights = deployment.insights(item["entry_id"], item["version"])
-        versions.append({**item, "insights": insights.model_dump(mode="json") if insights else None})
-    click.echo(json.dumps(versions, indent=2, ensure_ascii=False, default=sorted))
+    """One entry as JSON: all its versions, the newest first. NAME may be its entry id."""
+    lake = connection.connect(stack)
+    print_json(lake.entries.versions(archive_id, entry_id_of(lake, archive_id, name)).all())
+
+
+@entries.command()
+@click.argument("archive_id")
+@click.argument("name")
+@click.option("--version", default="", help="Default: the newest.")
+@click.pass_obj
+def text(stack: str, archive_id: str, name: str, version: str) -> None:
+    """The text of an entry, as it was read and is quoted."""
+    lake = connection.connect(stack)
+    click.echo(lake.entries.content(archive_id, entry_id_of(lake, archive_id, name), version=version).text)
+
+
+@entries.command()
+@click.argument("archive_id")
+@click.argument("name")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is proved to be gone.")
+@click.confirmation_option("--yes", prompt="Remove the entry with all its versions?", help="Do not ask.")
+@click.pass_obj
+def rm(stack: str, archive_id: str, name: str, wait: bool) -> None:
+    """Remove an entry with all its versions; the job proves that it is gone."""
+    lake = connection.connect(stack)
+    follow_documents(lake, lake.entries.delete(archive_id, entry_id_of(lake, archive_id, name)), wait=wait)
+
+
+def entry_id_of(lake: OmniLake, archive_id: str, name: str) -> str:
+    """The id of an entry that is named by it, or by its path below the archive.
+
+    Raises:
+        EntryNotFound: the archive has none of that name.
+    """
+    if _ID.fullmatch(name):
+        return name
+    from omnilake.entries import entry_id_of as identity
+    from omnilake.ingest.landing import SOURCE_TYPE
+
+    uploaded = identity(archive_id, SOURCE_TYPE, name)
+    try:
+        return lake.entries.get(archive_id, uploaded).entry_id
+    except EntryNotFound:
+        for each in lake.entries.list(archive_id):  # its identity may be another than its path
+            if each.name == name:
+                return each.entry_id
+        raise

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import click
+from rich.console import Console
 
-from omnilake.cli.collection import follow, show_failed
-from omnilake.client.deployment import Deployment
+from omnilake.cli import connection
+from omnilake.cli.answers import follow
+from omnilake.cli.connection import json_option, print_json, print_rows
+from omnilake.cli.following import follow_documents, show_end, show_failed
+from omnilake.cli.timeline import show_timeline
 from omnilake.models import JobKind, JobStatus
+
+wait_option = click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it has ended.")
 
 
 @click.group()
@@ -16,51 +22,99 @@ def jobs() -> None:
 
 @jobs.command()
 @click.argument("job_id")
+@json_option
 @click.pass_obj
-def show(stack: str, job_id: str) -> None:
-    """One job's record as JSON."""
-    click.echo(Deployment(stack).job(job_id).model_dump_json(indent=2))
+def show(stack: str, job_id: str, as_json: bool) -> None:
+    """One job: the states of its execution with times, tokens and money."""
+    job = connection.connect(stack).jobs.get(job_id)
+    if as_json:
+        print_json(job)
+    else:
+        show_timeline(Console(), job)
+
+
+@jobs.command()
+@click.argument("job_id")
+@click.option("--timeout", type=click.FloatRange(1), default=3_600, show_default=True, help="Seconds to wait.")
+@click.pass_obj
+def watch(stack: str, job_id: str, timeout: float) -> None:
+    """Show a job until it ends; the exit code is 1 when it does not complete."""
+    lake = connection.connect(stack)
+    job = follow(lake.jobs.handle(job_id), timeout)
+    show_timeline(Console(), job)
+    show_end(lake, job)
 
 
 @jobs.command()
 @click.option("--kind", type=click.Choice([kind.value for kind in JobKind]), help="Only jobs of this kind.")
 @click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Only jobs of this status.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most jobs of a kind and status.")
+@click.option("--archive", "archive_id", default="", help="Only jobs of this archive.")
+@click.option("--since", default="", help="Started at or after then, ISO 8601.")
+@click.option("--until", default="", help="Started before then, ISO 8601.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most jobs.")
+@json_option
 @click.pass_obj
-def ls(stack: str, kind: str | None, status: str | None, limit: int) -> None:
+def ls(
+    stack: str, kind: str | None, status: str | None, archive_id: str, since: str, until: str, limit: int, as_json: bool
+) -> None:
     """The latest jobs, newest first."""
-    found = Deployment(stack).jobs(
-        [JobKind(kind)] if kind else list(JobKind), [JobStatus(status)] if status else list(JobStatus), limit
+    found = (
+        connection.connect(stack)
+        .jobs.list(kind=kind or "", status=status or "", archive_id=archive_id, since=since, until=until, limit=limit)
+        .all()
     )
-    for job in sorted(found, key=lambda each: each.created_at, reverse=True):
-        error = f"  {job.error.code}" if job.error else ""
-        click.echo(f"{job.created_at}  {job.status.value:<9}  {job.job_id}  {job.state}{error}")
+    if as_json:
+        print_json(found)
+        return
+    print_rows(
+        (
+            job.created_at,
+            f"{job.status.value:<9}",
+            job.job_id,
+            job.state,
+            job.error.code if job.error else "",
+        )
+        for job in found
+    )
+
+
+@jobs.command()
+@click.argument("job_id")
+@json_option
+@click.pass_obj
+def failed(stack: str, job_id: str, as_json: bool) -> None:
+    """Documents of an ended ingestion or collection that failed, with their reasons."""
+    found = connection.connect(stack).jobs.items(job_id, status="FAILED").all()
+    if as_json:
+        print_json(found)
+    else:
+        show_failed(found)
 
 
 @jobs.command()
 @click.argument("job_id")
 @click.pass_obj
-def failed(stack: str, job_id: str) -> None:
-    """Documents of an ended ingestion or collection that failed, with their reasons."""
-    show_failed(Deployment(stack).failed_items(job_id))
+def cancel(stack: str, job_id: str) -> None:
+    """Stop a job. What it has done stays."""
+    job = connection.connect(stack).jobs.cancel(job_id)
+    click.echo(f"{job.job_id}  {job.status.value}")
 
 
 @jobs.command()
 @click.argument("job_id")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until all have ended.")
+@wait_option
 @click.pass_obj
 def retry(stack: str, job_id: str, wait: bool) -> None:
     """Ingest again what failed of an ended ingestion or collection, and only that."""
-    deployment = Deployment(stack)
-    follow(deployment, deployment.retry(job_id), wait=wait)
+    lake = connection.connect(stack)
+    follow_documents(lake, lake.jobs.retry(job_id), wait=wait)
 
 
 @jobs.command()
 @click.argument("job_id")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until all have ended.")
+@wait_option
 @click.pass_obj
 def redrive(stack: str, job_id: str, wait: bool) -> None:
     """Let a collection that failed, timed out or was stopped go on; what was ingested is not done again."""
-    deployment = Deployment(stack)
-    deployment.redrive(job_id)
-    follow(deployment, job_id, wait=wait)
+    lake = connection.connect(stack)
+    follow_documents(lake, lake.jobs.redrive(job_id), wait=wait)

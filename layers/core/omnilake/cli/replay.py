@@ -7,9 +7,10 @@ from typing import Any
 import click
 from rich.console import Console
 
+from omnilake.cli import connection
 from omnilake.cli.answers import answer_of, follow, show_diff, tell
 from omnilake.cli.ask import parse_models
-from omnilake.client.deployment import Deployment
+from omnilake.cli.connection import print_json
 
 
 @click.command()
@@ -24,22 +25,22 @@ def replay(stack: str, job_id: str, models: tuple[str, ...], as_of: str | None, 
     Exits with 1 when it does not say the same as before. With --model or --as-of it forks: the new answer is shown with
     what sets it apart.
     """
-    deployment = Deployment(stack)
-    before = deployment.answer_of(job_id)
+    lake = connection.connect(stack)
+    before = lake.answers.get(job_id)
     changes: dict[str, Any] = {"providers": parse_models(models)} if models else {}
     if as_of is not None:
         changes["as_of"] = as_of
-    job = follow(deployment, deployment.fork(job_id, **changes) if changes else deployment.replay(job_id))
-    answer = answer_of(deployment, job, as_json=as_json)
+    job = follow(lake.requests.fork(job_id, **changes) if changes else lake.requests.replay(job_id))
+    answer = answer_of(lake, job, as_json=as_json)
     if changes:
-        difference = deployment.compare(job_id, job.job_id)
+        difference = lake.answers.diff(job_id, job.job_id)
         if as_json:
-            click.echo(difference.model_dump_json(indent=2))
+            print_json(difference)
             return
-        tell(deployment, job, answer, as_json=False)
+        tell(lake, job, answer, as_json=False)
         show_diff(Console(), difference)
         return
-    tell(deployment, job, answer, as_json=as_json)
+    tell(lake, job, answer, as_json=as_json)
     same = before.content_hash == answer.content_hash
     told = f"sha256 {answer.content_hash}" + ("" if same else f", was {before.content_hash}")
     click.echo(f"{'identical to' if same else 'differs from'} {job_id}: {told}", err=as_json)
@@ -54,8 +55,8 @@ def replay(stack: str, job_id: str, models: tuple[str, ...], as_of: str | None, 
 @click.pass_obj
 def diff(stack: str, first: str, second: str, as_json: bool) -> None:
     """What sets the answer of the SECOND job apart from that of the FIRST: claims added, removed, changed."""
-    difference = Deployment(stack).compare(first, second)
+    difference = connection.connect(stack).answers.diff(first, second)
     if as_json:
-        click.echo(difference.model_dump_json(indent=2))
+        print_json(difference)
     else:
         show_diff(Console(), difference)

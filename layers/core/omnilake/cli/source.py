@@ -1,4 +1,4 @@
-"""``omnilake source``: places that content comes from by itself."""
+"""``omnilake source``: places that content comes from by itself; ``omnilake sync`` reads one now."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from pathlib import Path
 
 import click
 
-from omnilake import connectors, sources
-from omnilake.client.deployment import Deployment
-from omnilake.models import Job, JobStatus, Source
+from omnilake import connectors
+from omnilake.cli import connection
+from omnilake.cli.connection import json_option, print_json
+from omnilake.cli.following import show_end
+from omnilake.client.types import SourceRecord
+from omnilake.models import JobStatus
 
 _SHOWN_PROBLEMS = 20
 
@@ -25,8 +28,9 @@ def source() -> None:
 @click.option("--config", "-c", "pairs", multiple=True, metavar="NAME=VALUE", help="A field; values may be JSON.")
 @click.option("--config-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="All fields, JSON.")
 @click.option("--secret", "secret_name", default="", help="Name of the secret in AWS Secrets Manager.")
-@click.option("--schedule", default=sources.DEFAULT_SCHEDULE, show_default=True, help='Or "cron(0 3 * * ? *)".')
+@click.option("--schedule", help='"rate(6 hours)", "cron(0 3 * * ? *)". Default: every six hours.')
 @click.option("--no-schedule", is_flag=True, help="Sync only on demand.")
+@json_option
 @click.pass_obj
 def put(
     stack: str,
@@ -35,22 +39,33 @@ def put(
     pairs: tuple[str, ...],
     config_file: Path | None,
     secret_name: str,
-    schedule: str,
+    schedule: str | None,
     no_schedule: bool,
+    as_json: bool,
 ) -> None:
     """Define a source of an archive, or change it. docs/connectors.md lists the fields of each type."""
     config = json.loads(config_file.read_text(encoding="utf-8")) if config_file else {}
     config |= dict(_field(pair) for pair in pairs)
-    made = Deployment(stack).put_source(archive_id, source_type, config, secret_name, "" if no_schedule else schedule)
-    click.echo(_line(made))
+    told = {"secret_name": secret_name or None, "schedule": "" if no_schedule else schedule}
+    given = {name: value for name, value in told.items() if value is not None}
+    made = connection.connect(stack).sources.put(archive_id, source_type, config, **given)
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(_line(made))
 
 
 @source.command()
 @click.argument("archive_id", default="")
+@json_option
 @click.pass_obj
-def ls(stack: str, archive_id: str) -> None:
+def ls(stack: str, archive_id: str, as_json: bool) -> None:
     """All sources, or those of an archive."""
-    for each in Deployment(stack).sources(archive_id):
+    found = connection.connect(stack).sources.list(archive_id).all()
+    if as_json:
+        print_json(found)
+        return
+    for each in found:
         click.echo(_line(each))
 
 
@@ -59,33 +74,7 @@ def ls(stack: str, archive_id: str) -> None:
 @click.pass_obj
 def show(stack: str, source_id: str) -> None:
     """One source and its cursors as JSON."""
-    deployment = Deployment(stack)
-    found = deployment.source(source_id).model_dump(mode="json")
-    cursors = {each.stream: each.cursor for each in deployment.cursors(source_id)}
-    click.echo(json.dumps({**found, "cursors": cursors}, indent=2, ensure_ascii=False))
-
-
-@source.command()
-@click.argument("source_id")
-@click.option("--full", is_flag=True, help="Read it from its beginning, whatever was read before.")
-@click.option("--no-wait", is_flag=True, help="Only start it.")
-@click.option("--timeout", type=click.FloatRange(1), default=3_600, show_default=True, help="Seconds to wait.")
-@click.pass_context
-def sync(context: click.Context, source_id: str, full: bool, no_wait: bool, timeout: float) -> None:
-    """Sync a source now. While a sync of it runs, that one is waited for."""
-    deployment = Deployment(context.obj)
-    start = deployment.sync(source_id, full)
-    click.echo(f"{start.job_id}  {start.reason}".rstrip())
-    if no_wait:
-        return
-    job = deployment.wait(
-        start.job_id, lambda each: click.echo(f"{each.status.value:<9}  {each.state}", err=True), timeout_s=timeout
-    )
-    click.echo("  ".join(f"{name} {count}" for name, count in job.progress.items()))
-    if job.status is JobStatus.FAILED:
-        click.echo(f"{job.error.code}: {job.error.message} {job.error.action}" if job.error else "FAILED", err=True)
-        context.exit(1)
-    _tell_problems(deployment, job)
+    print_json(connection.connect(stack).sources.get(source_id))
 
 
 @source.command()
@@ -93,18 +82,37 @@ def sync(context: click.Context, source_id: str, full: bool, no_wait: bool, time
 @click.pass_obj
 def rm(stack: str, source_id: str) -> None:
     """Forget a source, its schedule and its cursors. What was ingested of it stays."""
-    Deployment(stack).delete_source(source_id)
+    connection.connect(stack).sources.delete(source_id)
 
 
-def _tell_problems(deployment: Deployment, job: Job) -> None:
-    malformed = job.progress.get("malformed", 0)
-    if not malformed:
+@click.command()
+@click.argument("source_id")
+@click.option("--full", is_flag=True, help="Read it from its beginning, whatever was read before.")
+@click.option("--no-wait", is_flag=True, help="Only start it.")
+@click.option("--timeout", type=click.FloatRange(1), default=3_600, show_default=True, help="Seconds to wait.")
+@click.pass_obj
+def sync(stack: str, source_id: str, full: bool, no_wait: bool, timeout: float) -> None:
+    """Sync a source now. While a sync of it runs, that one is waited for."""
+    lake = connection.connect(stack)
+    handle = lake.sources.sync(source_id, full=full)
+    click.echo(handle.job_id)
+    if no_wait:
         return
-    for number, problem in enumerate(deployment.sync_problems(job)):
-        if number == _SHOWN_PROBLEMS:
-            click.echo(f"… and {malformed - number} more (manifest {job.result_key})", err=True)
-            return
-        click.echo(f"left out: {problem.item}: {problem.reason}", err=True)
+    shown = ("", "")
+    for job in handle.changes(timeout):
+        if (job.status.value, job.state) != shown:
+            shown = (job.status.value, job.state)
+            click.echo(f"{job.status.value:<9}  {job.state}", err=True)
+    click.echo("  ".join(f"{name} {count}" for name, count in job.progress.items()))
+    if job.status is JobStatus.COMPLETED:
+        for item in lake.jobs.items(job.job_id, limit=_SHOWN_PROBLEMS):
+            if item.error or item.status not in {"", "COMPLETED"}:
+                reason = item.error.message if item.error else item.status
+                click.echo(f"left out: {item.name}: {reason}", err=True)
+    show_end(lake, job)
+
+
+source.add_command(sync)
 
 
 def _field(pair: str) -> tuple[str, object]:
@@ -117,7 +125,7 @@ def _field(pair: str) -> tuple[str, object]:
         return name, value
 
 
-def _line(each: Source) -> str:
+def _line(each: SourceRecord) -> str:
     error = f"  {each.error.code}" if each.error else ""
     return (
         f"{each.source_id}  {each.archive_id}  {each.source_type:<8}  {each.status.value:<7}  "

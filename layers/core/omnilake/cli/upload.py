@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from omnilake.client.deployment import Deployment
+from omnilake.cli import connection
+from omnilake.cli.following import bars
+from omnilake.client.client import OmniLake
 from omnilake.client.uploading import Upload
 from omnilake.clock import now
-from omnilake.ingest.contents import EFFECTIVE_METADATA, SOURCE_METADATA
+from omnilake.models import DocumentStatus, JobKind
+
+SOURCE_METADATA, EFFECTIVE_METADATA = "omnilake-source", "omnilake-effective-on"
+"""User metadata of an upload that mean something (``omnilake.ingest.contents``)."""
+
+_AT_ONCE = 8
+_POLL_S = 0.5
 
 
 @click.command()
 @click.argument("archive_id")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("patterns", nargs=-1, required=True, metavar="PATHS...")
 @click.option("--metadata", "-m", multiple=True, metavar="NAME=VALUE", help="Free metadata of all these files.")
 @click.option(
     "--source", default="", help="Where the one file comes from; its versions are one entry, whatever its path."
@@ -31,17 +40,17 @@ from omnilake.ingest.contents import EFFECTIVE_METADATA, SOURCE_METADATA
 def upload(
     stack: str,
     archive_id: str,
-    paths: tuple[Path, ...],
+    patterns: tuple[str, ...],
     metadata: tuple[str, ...],
     source: str,
     effective_on: str,
     wait: bool,
 ) -> None:
-    """Upload files and folders; their ingestion starts by itself.
+    """Upload files, folders and globs ("notes/**/*.md"); their ingestion starts by itself.
 
     Documents that can't be ingested are listed with their reasons, and the exit code is 1.
     """
-    uploads = [each for path in paths for each in files_below(path)]
+    uploads = [each for path in expanded(patterns) for each in files_below(path)]
     if not uploads:
         raise click.UsageError("There is no file to upload.")
     if source and len(uploads) > 1:
@@ -49,7 +58,7 @@ def upload(
     told = _pairs(metadata) | {SOURCE_METADATA: source, EFFECTIVE_METADATA: effective_on}
     told = {name: value for name, value in told.items() if value}
     uploads = [replace(each, metadata=told) for each in uploads]
-    outcomes = ingest(Deployment(stack), archive_id, uploads, wait=wait)
+    outcomes = ingest(connection.connect(stack), archive_id, uploads, wait=wait)
     if any(outcome["status"] == "FAILED" for outcome in outcomes.values()):
         raise click.exceptions.Exit(1)
 
@@ -59,6 +68,23 @@ def _pairs(metadata: Sequence[str]) -> dict[str, str]:
     if not all(name and equals for name, equals, _ in pairs):
         raise click.UsageError("Metadata are given as NAME=VALUE.")
     return {name: value for name, _, value in pairs}
+
+
+def expanded(patterns: Sequence[str]) -> list[Path]:
+    """Files and folders of these names; of a name that does not exist, what it matches as a glob (``**`` is any depth).
+
+    Raises:
+        click.BadParameter: there is nothing of that name.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        path = Path(pattern)
+        root, below = (Path(path.anchor), path.relative_to(path.anchor)) if path.anchor else (Path(), path)
+        told = [path] if path.exists() else sorted(root.glob(str(below)))
+        if not told:
+            raise click.BadParameter(f"There is no file or folder {pattern!r}.", param_hint="PATHS")
+        found |= dict.fromkeys(told)
+    return [*found]
 
 
 def files_below(path: Path) -> list[Upload]:
@@ -73,32 +99,64 @@ def files_below(path: Path) -> list[Upload]:
 
 
 def ingest(
-    deployment: Deployment, archive_id: str, uploads: Sequence[Upload], *, wait: bool = True
+    lake: OmniLake, archive_id: str, uploads: Sequence[Upload], *, wait: bool = True
 ) -> dict[str, dict[str, Any]]:
     """Upload with progress bars and, if wanted, wait for every document's outcome; returns outcomes by name."""
-    console = Console()
+    console = Console(stderr=True)
     started = now()
     outcomes: dict[str, dict[str, Any]] = {}
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console) as progress:
+    with bars(console) as progress:
         sent = progress.add_task("Upload", total=len(uploads), note="")
         done = progress.add_task("Ingest", total=len(uploads), note="", visible=wait)
-        deployment.upload(archive_id, uploads, lambda _: progress.advance(sent))
+
+        def put(upload: Upload) -> None:
+            lake.entries.upload(archive_id, upload.path, upload.name, metadata=upload.metadata)
+            progress.advance(sent)
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(put, uploads))
         if not wait:
             return outcomes
-        for outcomes in deployment.follow_ingestion(archive_id, [each.name for each in uploads], started):
+        for outcomes in follow_uploads(lake, archive_id, {each.name for each in uploads}, started):
             progress.update(done, completed=len(outcomes), note=_tally(outcomes))
     for name, outcome in sorted(outcomes.items()):
         if outcome["status"] == "FAILED":
             error = outcome["error"]
-            console.print(f"  {name}: {error['code']}: {error['message']}", style="red", markup=False)
+            click.echo(f"  {name}: {error['code']}: {error['message']}")
+    if not console.is_terminal:
+        click.echo(_tally(outcomes))
     return outcomes
+
+
+def follow_uploads(
+    lake: OmniLake, archive_id: str, names: Set[str], since: str, timeout_s: float = 1_800
+) -> Iterator[dict[str, dict[str, Any]]]:
+    """Outcomes of uploaded documents by name, again and again as they come in, until all have one.
+
+    Raises:
+        TimeoutError: some have none after ``timeout_s`` seconds.
+    """
+    deadline = time.monotonic() + timeout_s
+    outcomes: dict[str, dict[str, Any]] = {}
+    seen: set[str] = set()
+    while True:
+        for job in lake.jobs.list(kind=JobKind.INGEST_DOCUMENT, archive_id=archive_id, since=since):
+            if job.ended_at and job.job_id not in seen:
+                seen.add(job.job_id)
+                outcomes |= {
+                    each["name"]: each for each in job.documents if each["name"] in names and not _elsewhere(each)
+                }
+        yield outcomes
+        if len(outcomes) == len(names):
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{len(names) - len(outcomes)} documents have no outcome after {timeout_s:.0f} s.")
+        time.sleep(_POLL_S)
+
+
+def _elsewhere(document: dict[str, Any]) -> bool:
+    """Whether another execution has this object version, whose outcome is then the document's."""
+    return bool(document["status"] == DocumentStatus.DUPLICATE and not document.get("duplicate_of"))
 
 
 def _tally(outcomes: dict[str, dict[str, Any]]) -> str:

@@ -1,0 +1,48 @@
+"""``omnilake add``: a text as an entry."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import click
+
+from omnilake.cli import connection
+from omnilake.cli.connection import json_option, print_json
+from omnilake.cli.following import follow_documents
+
+
+@click.command()
+@click.argument("archive_id")
+@click.argument("text", required=False)
+@click.option("--file", type=click.File(encoding="utf-8"), help="The text; - is the standard input.")
+@click.option("--source", "sources", multiple=True, metavar="ADDRESS", help="Where it comes from; may be repeated.")
+@click.option("--effective-on", default="", help="ISO 8601 date or time from which it holds.")
+@click.option("--key", "idempotency_key", default="", help="The same text under the same key is added once.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is searchable.")
+@json_option
+@click.pass_obj
+def add(
+    stack: str,
+    archive_id: str,
+    text: str | None,
+    file: IO[str] | None,
+    sources: tuple[str, ...],
+    effective_on: str,
+    idempotency_key: str,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Add a TEXT as an entry. Files are better uploaded."""
+    if (text is None) == (file is None):
+        raise click.UsageError("Give the text or --file, and not both.")
+    content = text if text is not None else file.read() if file else ""
+    fields: dict[str, Any] = {"effective_on": effective_on} if effective_on else {}
+    lake = connection.connect(stack)
+    job = lake.entries.add(archive_id, content, sources=sources, idempotency_key=idempotency_key, **fields)
+    if as_json:
+        if wait:
+            job.completed()
+        print_json(job.accepted)
+        return
+    click.echo(f"entry {job.entry_id}")
+    follow_documents(lake, job, wait=wait)

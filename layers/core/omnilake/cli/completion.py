@@ -1,0 +1,23 @@
+"""``omnilake completion``: what a shell needs to complete commands and options."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+_VARIABLE = "_OMNILAKE_COMPLETE"
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the script that completes commands in a SHELL.
+
+    bash: eval "$(omnilake completion bash)" in ~/.bashrc; zsh likewise in ~/.zshrc; fish: omnilake completion fish >
+    ~/.config/fish/completions/omnilake.fish
+    """
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.BadParameter(f"There is no completion for {shell}.")
+    click.echo(kind(context.find_root().command, {}, "omnilake", _VARIABLE).source())
