@@ -33,22 +33,34 @@ def run(*arguments: str, **told: Any) -> Result:
 
 class TestEntries:
     def test_are_listed_with_status_chunks_and_name(self, wire: Wire) -> None:
-        wire.replies.append(reply({"items": [ENTRY | {"status": "COMPLETED", "updated_at": "2026-01-01"}]}))
+        completed = ENTRY | {"status": "COMPLETED", "updated_at": "2026-01-01"}
+        error = {"code": "DOCUMENT_CORRUPT", "message": "m"}
+        failed = completed | {"status": "FAILED", "chunks": 0, "error": error}
+        wire.replies.append(reply({"items": [completed, failed]}))
         listed = run("entries", "ls", "harbour", "--status", "COMPLETED", "--limit", "5")
-        assert listed.output.split() == ["2026-01-01", "COMPLETED", "3", "chunks", PIER, "runbooks/pier-seven.md"]
+        assert [line.split() for line in listed.output.splitlines()] == [
+            ["2026-01-01", "COMPLETED", "3", "chunks", PIER, "runbooks/pier-seven.md"],
+            ["2026-01-01", "FAILED", PIER, "runbooks/pier-seven.md", "DOCUMENT_CORRUPT"],
+        ]
         assert dict(wire.calls[0].url.params) == {"status": "COMPLETED", "limit": "5"}
 
     def test_are_shown_by_path_with_all_versions(self, wire: Wire) -> None:
-        wire.replies += [reply(ENTRY), reply({"items": [ENTRY, ENTRY | {"version": "1"}]})]
-        shown = json.loads(run("entries", "show", "harbour", "runbooks/pier-seven.md").output)
+        insights = {"title": "Pier Seven", "summary": "Ein Überblick.", "tags": ["ferry"], "provider": "deterministic"}
+        newest, oldest = ENTRY | {"insights": insights}, ENTRY | {"version": "1"}
+        wire.replies += [reply(newest), reply(newest), reply({"items": [ENTRY, oldest]})]
+        done = run("entries", "show", "harbour", "runbooks/pier-seven.md")
+        shown = json.loads(done.output)
         assert [each["version"] for each in shown] == ["2", "1"]
-        assert wire.paths()[1] == f"GET /v1/archives/harbour/entries/{PIER}/versions"
+        assert [each["insights"] and each["insights"]["tags"] for each in shown] == [["ferry"], None]
+        assert "Überblick" in done.output
+        assert wire.paths()[2] == f"GET /v1/archives/harbour/entries/{PIER}/versions"
 
     def test_whose_identity_is_not_their_path_are_looked_for(self, wire: Wire) -> None:
         other = ENTRY | {"entry_id": "e" + "1" * 31, "name": "mail/7"}
-        wire.replies += [problem(404, "ENTRY_NOT_FOUND"), reply({"items": [ENTRY, other]}), reply({"items": [other]})]
+        wire.replies += [problem(404, "ENTRY_NOT_FOUND"), reply({"items": [ENTRY, other]})]
+        wire.replies += [reply(other), reply({"items": [other]})]
         assert run("entries", "show", "harbour", "mail/7").exit_code == 0
-        assert wire.paths()[2] == f"GET /v1/archives/harbour/entries/{other['entry_id']}/versions"
+        assert wire.paths()[3] == f"GET /v1/archives/harbour/entries/{other['entry_id']}/versions"
 
     def test_text_is_printed_as_it_is(self, wire: Wire) -> None:
         wire.replies.append(reply({"text": "Ein Überblick.", "start": 0, "end": 14, "total": 14}))

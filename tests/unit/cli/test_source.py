@@ -61,7 +61,7 @@ def test_put_sends_fields_as_json_or_text(wire: Wire, tmp_path: Path) -> None:
     assert "on demand" in done.output
 
 
-@pytest.mark.parametrize("arguments", [["put", "harbour", "pigeon"], ["put", "harbour", "slack", "-c", "workspace"]])
+@pytest.mark.parametrize("arguments", [["put", "harbour"], ["put", "harbour", "slack", "-c", "workspace"]])
 def test_wrong_usage_exits_with_2(wire: Wire, arguments: list[str]) -> None:
     assert run("source", *arguments).exit_code == 2
     assert wire.calls == []

@@ -26,7 +26,7 @@ def entries() -> None:
 @click.option(
     "--status",
     type=click.Choice([status.value for status in DocumentStatus]),
-    help="Only versions of this status. Default: all.",
+    help="Only versions of this status. Default: those that are current.",
 )
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Most versions.")
 @json_option
@@ -39,7 +39,9 @@ def ls(stack: str, archive_id: str, status: str | None, limit: int, as_json: boo
         return
     for each in found:
         chunks = f"{each.chunks} chunks" if each.chunks else ""
-        click.echo(f"{each.updated_at}  {each.status:<10}  {chunks:>12}  {each.entry_id}  {each.name}".rstrip())
+        error = f"  {each.error.code}" if each.error else ""
+        line = f"{each.updated_at}  {each.status:<10}  {chunks:>12}  {each.entry_id}  {each.name}{error}"
+        click.echo(line.rstrip())
 
 
 @entries.command()
@@ -47,9 +49,15 @@ def ls(stack: str, archive_id: str, status: str | None, limit: int, as_json: boo
 @click.argument("name")
 @click.pass_obj
 def show(stack: str, archive_id: str, name: str) -> None:
-    """One entry as JSON: all its versions, the newest first. NAME may be its entry id."""
+    """One entry as JSON: all its versions, the newest first; the current one with its insights.
+
+    NAME may be its entry id.
+    """
     lake = connection.connect(stack)
-    print_json(lake.entries.versions(archive_id, entry_id_of(lake, archive_id, name)).all())
+    entry_id = entry_id_of(lake, archive_id, name)
+    current = lake.entries.get(archive_id, entry_id)
+    versions = lake.entries.versions(archive_id, entry_id)
+    print_json([current if each.version == current.version else each for each in versions])
 
 
 @entries.command()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from omnilake import connectors
 from omnilake.cli import connection
 from omnilake.cli.connection import json_option, print_json
 from omnilake.cli.following import show_end
@@ -24,7 +23,7 @@ def source() -> None:
 
 @source.command()
 @click.argument("archive_id")
-@click.argument("source_type", type=click.Choice(connectors.types()))
+@click.argument("source_type")
 @click.option("--config", "-c", "pairs", multiple=True, metavar="NAME=VALUE", help="A field; values may be JSON.")
 @click.option("--config-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="All fields, JSON.")
 @click.option("--secret", "secret_name", default="", help="Name of the secret in AWS Secrets Manager.")
@@ -43,7 +42,10 @@ def put(
     no_schedule: bool,
     as_json: bool,
 ) -> None:
-    """Define a source of an archive, or change it. docs/connectors.md lists the fields of each type."""
+    """Define a source of an archive, or change it: slack, gitlab, backlog, discord, website, or a declared type.
+
+    docs/connectors.md lists the fields of each.
+    """
     config = json.loads(config_file.read_text(encoding="utf-8")) if config_file else {}
     config |= dict(_field(pair) for pair in pairs)
     told = {"secret_name": secret_name or None, "schedule": "" if no_schedule else schedule}
@@ -73,7 +75,7 @@ def ls(stack: str, archive_id: str, as_json: bool) -> None:
 @click.argument("source_id")
 @click.pass_obj
 def show(stack: str, source_id: str) -> None:
-    """One source and its cursors as JSON."""
+    """One source as JSON."""
     print_json(connection.connect(stack).sources.get(source_id))
 
 

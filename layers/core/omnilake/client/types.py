@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omnilake.models import Coverage, ErrorRecord, Job, LedgerLine, Scores, Source
+from omnilake.models import ArchiveAccess, Coverage, ErrorRecord, Insights, Job, LedgerLine, Scores, Source
 
 T = TypeVar("T")
 
@@ -33,6 +33,9 @@ class Page(BaseModel, Generic[T]):
 
 class AccessState(Received):
     """Who owns an archive, and who else may do what with it."""
+
+    owner: str = ""
+    access: ArchiveAccess = ArchiveAccess()
 
 
 class JobRecord(Job):
@@ -75,19 +78,27 @@ class Accepted(Received):
 
 
 class EntryRecord(Received):
-    """One version of an entry."""
+    """One version of an entry; of an entry that was asked for by its id, with what was extracted of it."""
 
     entry_id: str
     version: str = ""
     archive_id: str = ""
-    name: str = ""
     status: str = ""
+    name: str = ""
     title: str = ""
     source: str = ""
+    sources: list[str] = []
     media_type: str = ""
     characters: int = 0
     chunks: int = 0
+    metadata: dict[str, str] = {}
+    effective_on: str = ""
+    created_at: str = ""
     updated_at: str = ""
+    job_id: str = ""
+    insights_status: str = ""
+    insights: Insights | None = None
+    error: ErrorRecord | None = None
 
 
 class TextSpan(Received):
