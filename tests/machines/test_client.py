@@ -35,7 +35,7 @@ def archive(cloud: Cloud, lake: OmniLake) -> str:
     """An archive that holds one text."""
     archive_id = unique()
     lake.archives.create(archive_id, "Tides")
-    assert lake.entries.add(archive_id, TEXT, sources=["https://example.com/pier"]).completed().job_id
+    assert cloud.ingest(archive_id, {"pier.md": TEXT})["pier.md"]["status"] == "COMPLETED"
     return archive_id
 
 
