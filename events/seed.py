@@ -27,7 +27,8 @@ from typing import Any
 
 from omnilake import aws, entries, jobs, layout, sources
 from omnilake.answering.parts import COMPOSED, ComposedClaims
-from omnilake.client.deployment import Deployment, Upload
+from omnilake.client.deployment import Deployment
+from omnilake.client.uploading import Upload
 from omnilake.clock import now
 from omnilake.connectors.protocol import Stream
 from omnilake.ingest import collections, landing

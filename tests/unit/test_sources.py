@@ -10,7 +10,7 @@ import pytest
 from any_ingest import any_archive
 
 from omnilake import aws, connectors, schedules, secrets, sources
-from omnilake.errors import ArchiveNotFound, SourceError, SourceNotFound
+from omnilake.errors import ArchiveNotFound, SourceError, SourceNotFound, SourceTypeNotFound
 from omnilake.models import ErrorRecord, Source, SourceStatus, StreamCursor
 from omnilake.settings import settings
 
@@ -73,7 +73,7 @@ def test_should_refuse_what_does_not_fit_and_name_it(fields: dict[str, Any], nam
 
 
 def test_should_refuse_an_unknown_type_and_an_unknown_archive() -> None:
-    with pytest.raises(SourceError, match="no connector of type"):
+    with pytest.raises(SourceTypeNotFound):
         sources.put("harbour", "carrier-pigeon", {})
     with pytest.raises(ArchiveNotFound):
         put("nowhere")

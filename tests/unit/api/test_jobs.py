@@ -188,13 +188,16 @@ def test_what_failed_is_done_again(send: Send, calls: list[tuple[str, dict[str, 
     assert calls == [("start_collection_function_arn", event)]
 
 
-def test_only_a_failed_collection_is_redriven(send: Send, calls: list[tuple[str, dict[str, Any]]]) -> None:
+@pytest.mark.parametrize("kind", [JobKind.INGEST_COLLECTION, JobKind.REINDEX_ARCHIVE, JobKind.REMOVE_ENTRIES])
+def test_only_what_goes_on_where_it_ended_is_redriven(
+    kind: JobKind, send: Send, calls: list[tuple[str, dict[str, Any]]]
+) -> None:
     stored_archive("maras-own")
     made("job-a")
-    made("job-c", kind=JobKind.INGEST_COLLECTION)
+    made("job-c", kind=kind)
     assert send("POST", "/v1/jobs/job-a/redrive").status == 409
     assert send("POST", "/v1/jobs/job-c/redrive").status == 409
-    jobs.fail("job-c", JobKind.INGEST_COLLECTION, "x", ErrorRecord(code="X", message="m"))
+    jobs.fail("job-c", kind, "x", ErrorRecord(code="X", message="m"))
     assert send("POST", "/v1/jobs/job-c/redrive").status == 202
     assert calls == [("redrive_collection_function_arn", {"job_id": "job-c"})]
 

@@ -25,8 +25,8 @@ _KEPT_DAYS = 90
 _MOST_READS = 60
 """Queries for one page of a list: with rare matches a page may be short, and go on at its cursor."""
 
-_REDRIVEN = {JobKind.INGEST_COLLECTION, JobKind.REINDEX_ARCHIVE}
-_RETRIED = {JobKind.INGEST_DOCUMENT, *_REDRIVEN}
+_RETRIED = {JobKind.INGEST_DOCUMENT, JobKind.INGEST_COLLECTION, JobKind.REINDEX_ARCHIVE}
+_REDRIVEN = {JobKind.INGEST_COLLECTION, JobKind.REINDEX_ARCHIVE, JobKind.REMOVE_ENTRIES}
 
 After = Annotated[int, Query(ge=0, description="Sequence number of the last event that was seen.")]
 Moment = Annotated[str, Query(max_length=40, description="ISO 8601 date or time.")]
@@ -144,7 +144,9 @@ def retry(job_id: JobIdPath) -> Response[JobView]:
 def redrive(job_id: JobIdPath) -> Response[JobView]:
     job = _changed(caller(), job_id)
     if job.kind not in _REDRIVEN or job.status is not JobStatus.FAILED:
-        raise JobEnded("Only a collection that failed can be redriven.", action="Retry the job instead.")
+        raise JobEnded(
+            "Only a collection, a reindexing or a removal that failed can be redriven.", action="Retry the job instead."
+        )
     call("redrive_collection_function_arn", {"job_id": job_id})
     return accepted(job_id)
 

@@ -115,6 +115,6 @@ def retry(stack: str, job_id: str, wait: bool) -> None:
 @wait_option
 @click.pass_obj
 def redrive(stack: str, job_id: str, wait: bool) -> None:
-    """Let a collection that failed, timed out or was stopped go on; what was ingested is not done again."""
+    """Let a collection, reindexing or removal that failed or timed out go on; what was done is not done again."""
     lake = connection.connect(stack)
     follow_documents(lake, lake.jobs.redrive(job_id), wait=wait)

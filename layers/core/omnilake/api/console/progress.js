@@ -5,7 +5,8 @@ import { between, clock, duration, fill, folded, h, money, number, problem, tabl
 import { graph, states } from "./graph.js";
 
 const BADGES = { COMPLETED: "good", FAILED: "bad", CANCELLED: "warn", RUNNING: "busy", PENDING: "busy" };
-const RETRIED = new Set(["ingest_document", "ingest_collection", "answer_request"]);
+const RETRIED = new Set(["ingest_document", "ingest_collection", "reindex_archive", "answer_request"]);
+const REDRIVEN = new Set(["ingest_collection", "reindex_archive", "remove_entries"]);
 
 export function badge(status) {
   return h("span", { class: `badge ${BADGES[status] ?? ""}` }, status.toLowerCase());
@@ -139,7 +140,7 @@ function actions(job, act) {
   if (!ended(job)) return offer("cancel", "Cancel");
   if (job.status === "COMPLETED") return null;
   return [
-    job.kind === "ingest_collection" && job.status === "FAILED" && offer("redrive", "Go on where it ended"),
+    REDRIVEN.has(job.kind) && job.status === "FAILED" && offer("redrive", "Go on where it ended"),
     RETRIED.has(job.kind) && offer("retry", "Retry"),
   ];
 }
