@@ -134,6 +134,36 @@ class TestUpload:
     def test_they_may_be_only_sent(self, told: list[dict[str, Any]]) -> None:
         assert run("upload", "harbour", "a.txt", "--no-wait").exit_code == 0
 
+    @pytest.mark.parametrize("option", ["--wait", "--no-wait"])
+    def test_a_file_that_is_not_taken_is_listed_and_the_others_go_on(
+        self, wire: Wire, told: list[dict[str, Any]], option: str
+    ) -> None:
+        taken = wire.routes["POST /v1/archives/harbour/uploads"]
+
+        def target(request: httpx2.Request) -> httpx2.Response:
+            if json.loads(request.content)["name"] == "long.txt":
+                return problem(422, "FIELDS_INVALID", errors=[{"field": "body.name", "message": "It is too long."}])
+            return taken(request)
+
+        wire.routes["POST /v1/archives/harbour/uploads"] = target
+        Path("empty.txt").touch()
+        Path("long.txt").write_text("x")
+        done = run("upload", "harbour", "empty.txt", "long.txt", "a.txt", option)
+        assert done.exit_code == 1
+        assert "empty.txt: DOCUMENT_EMPTY: " in done.output
+        assert "long.txt: FIELDS_INVALID: " in done.output
+        assert "body.name: It is too long." in done.output
+        assert [each["name"] for each in told] == ["a.txt"]
+        assert ("1 completed, 2 failed, 4 chunks" in done.output) == (option == "--wait")
+
+    def test_an_archive_that_is_not_there_is_no_matter_of_single_files(
+        self, wire: Wire, told: list[dict[str, Any]]
+    ) -> None:
+        wire.routes["POST /v1/archives/harbour/uploads"] = lambda _: problem(404, "ARCHIVE_NOT_FOUND")
+        done = run("upload", "harbour", "a.txt", "b.pdf")
+        assert done.exit_code == 1
+        assert "a.txt" not in done.output
+
     def test_a_source_is_of_one_file(self, told: list[dict[str, Any]]) -> None:
         assert run("upload", "harbour", "a.txt", "b.pdf", "--source", "https://a.example").exit_code == 2
         assert run("upload", "harbour", "none.txt").exit_code == 2

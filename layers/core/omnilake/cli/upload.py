@@ -18,7 +18,8 @@ from omnilake.cli.following import bars
 from omnilake.client.client import OmniLake
 from omnilake.client.uploading import Upload
 from omnilake.clock import now
-from omnilake.models import DocumentStatus, JobKind
+from omnilake.errors import ArchiveNotFound, DocumentError, InvalidFields, InvalidUpload, StageFailed
+from omnilake.models import DocumentStatus, ErrorRecord, JobKind
 
 SOURCE_METADATA, EFFECTIVE_METADATA = "omnilake-source", "omnilake-effective-on"
 """User metadata of an upload that mean something (``omnilake.ingest.contents``)."""
@@ -101,31 +102,49 @@ def files_below(path: Path) -> list[Upload]:
 def ingest(
     lake: OmniLake, archive_id: str, uploads: Sequence[Upload], *, wait: bool = True
 ) -> dict[str, dict[str, Any]]:
-    """Upload with progress bars and, if wanted, wait for every document's outcome; returns outcomes by name."""
+    """Upload with progress bars and, if wanted, wait for every document's outcome; returns outcomes by name.
+
+    A file that can't be taken is a failed document; the others go on. Without waiting, only such have an outcome.
+    """
     console = Console(stderr=True)
     started = now()
+    refused: dict[str, dict[str, Any]] = {}
     outcomes: dict[str, dict[str, Any]] = {}
     with bars(console) as progress:
         sent = progress.add_task("Upload", total=len(uploads), note="")
         done = progress.add_task("Ingest", total=len(uploads), note="", visible=wait)
 
         def put(upload: Upload) -> None:
-            lake.entries.upload(archive_id, upload.path, upload.name, metadata=upload.metadata)
+            try:
+                _send(lake, archive_id, upload)
+            except ArchiveNotFound:
+                raise
+            except (DocumentError, InvalidFields, InvalidUpload, StageFailed) as error:
+                refused[upload.name] = {"status": "FAILED", "error": ErrorRecord.of(error).model_dump()}
             progress.advance(sent)
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(put, uploads))
-        if not wait:
-            return outcomes
-        for outcomes in follow_uploads(lake, archive_id, {each.name for each in uploads}, started):
-            progress.update(done, completed=len(outcomes), note=_tally(outcomes))
+        if wait:
+            names = {each.name for each in uploads} - set(refused)
+            for outcomes in follow_uploads(lake, archive_id, names, started):
+                known = outcomes | refused
+                progress.update(done, completed=len(known), note=_tally(known))
+    outcomes |= refused
     for name, outcome in sorted(outcomes.items()):
         if outcome["status"] == "FAILED":
             error = outcome["error"]
             click.echo(f"  {name}: {error['code']}: {error['message']}")
-    if not console.is_terminal:
+    if wait and not console.is_terminal:
         click.echo(_tally(outcomes))
     return outcomes
+
+
+def _send(lake: OmniLake, archive_id: str, upload: Upload) -> None:
+    try:
+        lake.entries.upload(archive_id, upload.path, upload.name, metadata=upload.metadata)
+    except OSError as error:
+        raise DocumentError(f"The file can't be read: {error.strerror or type(error).__name__}.") from error
 
 
 def follow_uploads(

@@ -47,7 +47,7 @@ from omnilake.client.types import (
     UploadTarget,
 )
 from omnilake.client.uploading import MULTIPART_BYTES, Counted, Part, checked, opened
-from omnilake.errors import EndpointUnreachable, StageFailed, by_code
+from omnilake.errors import EmptyDocument, EndpointUnreachable, StageFailed, by_code
 from omnilake.models import ENDED, Answer, Archive, ArchiveAccess, JobKind, JobStatus
 
 if TYPE_CHECKING:
@@ -376,13 +376,15 @@ class Entries(_Resource):
             on_sent: is told how many bytes have been sent since the last time; less than 0 when they are sent again.
 
         Raises:
-            DocumentTooLarge, ArchiveNotFound: as their codes say.
+            EmptyDocument, DocumentTooLarge, ArchiveNotFound: as their codes say.
             StageFailed: S3 refuses the file.
         """
         if not name and not isinstance(content, Path):
             raise ValueError("Bytes need a name.")
         told = name or str(getattr(content, "name", ""))
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        if not size:
+            raise EmptyDocument("The file holds no bytes.")
         media_type = media_type or mimetypes.guess_type(told)[0] or "application/octet-stream"
         body: dict[str, Any] = {
             "name": told,
