@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omnilake import secrets
+from omnilake.api import pagination
 from omnilake.api.pagination import MAX_AGE_S, make_cursor, read_cursor, scope_of
-from omnilake.errors import ExpiredCursor, InvalidCursor
+from omnilake.errors import ExpiredCursor, InvalidCursor, StageFailed
+from omnilake.settings import settings
 
 KEY = b"a key of the deployment"
 SCOPE = scope_of("archives", {"status": "FAILED"}, "jwt:mara")
@@ -64,3 +67,14 @@ def test_a_cursor_expires_and_another_deployment_has_another_key() -> None:
         read_cursor(cursor, SCOPE, KEY, at=1_000_000 + MAX_AGE_S + 1)
     with pytest.raises(InvalidCursor):
         read_cursor(cursor, SCOPE, b"another", at=1_000_000)
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_key_that_cant_be_read_is_an_internal_error_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNILAKE_API_SECRET", "the-name-of-it")
+    settings.cache_clear()
+    secrets._provider.cache_clear()
+    pagination._deployment_key.cache_clear()
+    with pytest.raises(StageFailed, match="cursors") as raised:
+        make_cursor({}, SCOPE)
+    assert "the-name-of-it" not in str(raised.value)

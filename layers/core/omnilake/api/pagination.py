@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from omnilake.errors import ExpiredCursor, InvalidCursor
+from omnilake.errors import ExpiredCursor, InvalidCursor, SourceError, StageFailed
 from omnilake.settings import settings
 
 DEFAULT_LIMIT = 50
@@ -70,9 +70,16 @@ def scope_of(route: str, filters: Mapping[str, Any], principal: str) -> str:
 
 @cache
 def _deployment_key() -> bytes:
+    """Raises ``StageFailed``: the key can't be read. Its name stays inside."""
     from omnilake import secrets
 
-    return secrets.read(settings().require("api_secret"), max_age_s=3_600).encode()
+    try:
+        return secrets.read(settings().require("api_secret"), max_age_s=3_600).encode()
+    except SourceError as error:
+        raise StageFailed(
+            "The key that signs cursors can't be read.",
+            action="Look at the stack's ApiSecret, and at the permission of the API's functions to read it.",
+        ) from error
 
 
 def _sign(told: bytes, key: bytes | None) -> bytes:
