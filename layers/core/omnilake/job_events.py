@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from omnilake import aws, clock, layout
+from omnilake.errors import InvalidRecord
 from omnilake.models import ENDED, ErrorRecord, Job, JobKind, JobStatus, Model
 
 _STATE, _COUNTS, _ITEM, _END = 1, 100, 200, 999
@@ -31,7 +32,7 @@ class JobEvent(Model):
 
 
 class JobItem(Model):
-    """What became of one document of a job."""
+    """What became of one document of a job, or what a sync left out of its source."""
 
     name: str
     status: str
@@ -78,7 +79,12 @@ def events_of(job: Job) -> list[JobEvent]:
 
 
 def items_of(job: Job) -> list[JobItem]:
-    """Documents of a job as far as their outcome is known. Of a collection those that failed."""
+    """Documents of a job as far as their outcome is known.
+
+    Of a collection those that failed; of a sync that completed the items that it could not make records of.
+    """
+    if job.kind is JobKind.SYNC_SOURCE:
+        return _left_out(job)
     if job.kind not in {JobKind.INGEST_COLLECTION, JobKind.REINDEX_ARCHIVE}:
         return _recorded(job)
     if job.status is JobStatus.PENDING or job.status is JobStatus.RUNNING:
@@ -91,6 +97,21 @@ def items_of(job: Job) -> list[JobItem]:
     return [
         JobItem(name=each.name, status="FAILED", entry_id=each.entry_id, job_id=each.job_id, error=each.error)
         for each in aws.lake().iterate_models(key, FailedItem)
+    ]
+
+
+def _left_out(job: Job) -> list[JobItem]:
+    if job.status is not JobStatus.COMPLETED or not job.result_key:
+        return []
+    from omnilake.connectors.protocol import Problem
+    from omnilake.syncing.parts import Manifest
+
+    manifest = aws.lake().read_model(job.result_key, Manifest)
+    if not manifest.problems_key:
+        return []
+    return [
+        JobItem(name=each.item, status="FAILED", error=ErrorRecord.of(InvalidRecord(each.reason, action="")))
+        for each in aws.lake().iterate_models(manifest.problems_key, Problem)
     ]
 
 

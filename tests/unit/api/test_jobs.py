@@ -9,11 +9,13 @@ import any_call
 import pytest
 from any_stored import MARA, NOAH, stored_archive
 
-from omnilake import aws, clock, executions, jobs
+from omnilake import aws, clock, executions, jobs, layout
 from omnilake.api import jobs as routes
 from omnilake.api import rpc_jobs
+from omnilake.connectors.protocol import Problem
 from omnilake.job_events import events_of
 from omnilake.models import ErrorRecord, JobKind, JobStatus
+from omnilake.syncing.parts import Counts, Manifest
 
 Send = Callable[..., Any]
 AS_NOAH = {"who": any_call.NOAH}
@@ -151,6 +153,31 @@ def test_events_are_in_order_and_go_on_after_the_last_one(send: Send) -> None:
     assert numbers == sorted(set(numbers))
     items = send("GET", "/v1/jobs/job-a/items?status=FAILED").json["items"]
     assert [(each["name"], each["error"]["code"]) for each in items] == [("a.txt", "DOCUMENT_EMPTY")]
+
+
+def test_items_of_a_sync_are_what_it_left_out(send: Send) -> None:
+    stored_archive("maras-own")
+    made("sync-1", kind=JobKind.SYNC_SOURCE)
+    assert send("GET", "/v1/jobs/sync-1/items").json["items"] == []
+    problems = [Problem(item=f"C1/{number}", reason="It has no text.") for number in range(3)]
+    manifest = Manifest(
+        job_id="sync-1",
+        source_id="s1",
+        source_type="slack",
+        archive_id="maras-own",
+        started_at=clock.now(),
+        complete=True,
+        counts=Counts(malformed=3),
+        batches=[],
+        problems_key=aws.lake().write_models(layout.connector_problems("s1", "sync-1"), problems),
+    )
+    key = aws.lake().write_model(layout.connector_manifest("s1", "sync-1"), manifest)
+    jobs.complete("sync-1", JobKind.SYNC_SOURCE, "Advance Cursor", result_key=key)
+    first = send("GET", "/v1/jobs/sync-1/items?status=FAILED&limit=2").json
+    told = [(each["name"], each["error"]["code"], each["error"]["message"]) for each in first["items"]]
+    assert told == [(f"C1/{number}", "RECORD_INVALID", "It has no text.") for number in range(2)]
+    rest = send("GET", any_call.query("/v1/jobs/sync-1/items", status="FAILED", cursor=first["next_cursor"])).json
+    assert [each["name"] for each in rest["items"]] == ["C1/2"]
 
 
 def test_a_job_is_cancelled_once(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
