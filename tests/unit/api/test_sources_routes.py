@@ -9,11 +9,11 @@ import any_call
 import pytest
 from any_stored import MARA, stored_archive
 
-from omnilake import jobs, sources
+from omnilake import clock, jobs, sources
 from omnilake.api import rpc_sources
 from omnilake.api import sources as routes
 from omnilake.errors import SourceBusy, SourceError
-from omnilake.models import JobKind
+from omnilake.models import JobKind, StreamCursor
 from omnilake.syncing.starting import start_sync
 
 Send = Callable[..., Any]
@@ -125,6 +125,21 @@ def test_a_source_is_changed_as_it_was_read_and_keeps_its_identity(send: Send) -
     other = {"config": {"start_url": "https://other.example.com/"}}
     assert send("PUT", path, other).status == 422
     assert send("DELETE", path, headers={"if-match": '"old"'}).status == 412
+
+
+def test_a_source_tells_how_far_its_streams_are_ingested(send: Send) -> None:
+    told = {"archive_id": "notes", "source_type": "website", "config": {"start_url": "https://docs.example.com/"}}
+    made = send("POST", "/v1/sources", told)
+    path = f"/v1/sources/{made.json['source_id']}"
+    assert send("GET", path).json["cursors"] == []
+    cursor = StreamCursor(
+        source_id=made.json["source_id"], stream="pages", cursor={"page": 3}, job_id="sync-1", updated_at=clock.now()
+    )
+    assert sources.advance(cursor, "")
+    found = send("GET", path)
+    assert [(each["stream"], each["cursor"]) for each in found.json["cursors"]] == [("pages", {"page": 3})]
+    later = {"config": told["config"], "schedule": "rate(1 day)"}
+    assert send("PUT", path, later, headers={"if-match": found.headers["etag"]}).status == 200
 
 
 def test_a_sync_is_a_job(send: Send) -> None:

@@ -142,7 +142,7 @@ class TestUpload:
 
         def target(request: httpx2.Request) -> httpx2.Response:
             if json.loads(request.content)["name"] == "long.txt":
-                return problem(422, "FIELDS_INVALID", errors=[{"field": "body.name", "message": "It is too long."}])
+                return problem(422, "FIELDS_INVALID", errors=[{"field": "name", "message": "It is too long."}])
             return taken(request)
 
         wire.routes["POST /v1/archives/harbour/uploads"] = target
@@ -152,7 +152,7 @@ class TestUpload:
         assert done.exit_code == 1
         assert "empty.txt: DOCUMENT_EMPTY: " in done.output
         assert "long.txt: FIELDS_INVALID: " in done.output
-        assert "body.name: It is too long." in done.output
+        assert "name: It is too long." in done.output
         assert [each["name"] for each in told] == ["a.txt"]
         assert ("1 completed, 2 failed, 4 chunks" in done.output) == (option == "--wait")
 

@@ -77,8 +77,10 @@ def test_ls_shows_those_of_an_archive_with_their_errors(wire: Wire) -> None:
 
 
 def test_show_and_rm(wire: Wire) -> None:
-    wire.replies += [reply(SOURCE), reply(None, 204)]
-    assert json.loads(run("source", "show", "s1").output)["config"] == {"workspace": "T1"}
+    cursor = {"source_id": "s1", "stream": "C1", "cursor": {"ts": "17"}, "job_id": "sync-1", "updated_at": "2026-01-02"}
+    wire.replies += [reply(SOURCE | {"cursors": [cursor]}), reply(None, 204)]
+    shown = json.loads(run("source", "show", "s1").output)
+    assert (shown["config"], shown["cursors"][0]["cursor"]) == ({"workspace": "T1"}, {"ts": "17"})
     assert run("source", "rm", "s1").exit_code == 0
     assert wire.paths() == ["GET /v1/sources/s1", "DELETE /v1/sources/s1"]
 

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from omnilake import source_types
 from omnilake.api import sources
-from omnilake.api.access import Right
 from omnilake.api.app import answer, caller, make_router
 from omnilake.api.schemas import Body
 from omnilake.models import Source
@@ -67,8 +66,8 @@ def add_source(body: Annotated[AddSource, BodyParameter()]) -> Response[Source]:
 
 
 @router.post("/describe_source", tags=TAGS)
-def describe_source(body: Annotated[NamedSource, BodyParameter()]) -> Response[Source]:
-    return answer(sources.find(caller(), body.source_id, Right.READ))
+def describe_source(body: Annotated[NamedSource, BodyParameter()]) -> Response[sources.SourceView]:
+    return sources.described(caller(), body.source_id)
 
 
 @router.post("/delete_source", tags=TAGS)

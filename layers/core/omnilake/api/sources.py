@@ -18,7 +18,7 @@ from omnilake.api.waiting import JobView, accepted
 from omnilake.calling import call
 from omnilake.connectors.protocol import source_id_of
 from omnilake.errors import ArchiveNotFound, Forbidden, InvalidFields, SourceError, SourceNotFound
-from omnilake.models import ArchiveId, Source
+from omnilake.models import ArchiveId, Source, StreamCursor
 from omnilake.source_types import SourceType, SourceTypeDefinition
 
 router = make_router()
@@ -43,6 +43,12 @@ class NewSource(ChangedSource):
 
     archive_id: ArchiveId
     source_type: str = Field(min_length=1, max_length=64)
+
+
+class SourceView(Source):
+    """A source, and how far each of its streams is ingested."""
+
+    cursors: list[StreamCursor] = Field(default=[])
 
 
 class Syncing(Body):
@@ -89,9 +95,17 @@ def list_all(
 
 
 @router.get("/v1/sources/<source_id>", tags=_TAGS, summary="Describe a source")
-def describe(source_id: SourceIdPath) -> Response[Source]:
-    source = find(caller(), source_id, Right.READ)
-    return answer(source, etag=etag_of(source))
+def describe(source_id: SourceIdPath) -> Response[SourceView]:
+    return described(caller(), source_id)
+
+
+def described(who: Principal, source_id: str) -> Response[SourceView]:
+    """The response with a source that a principal may read.
+
+    Its entity tag is the source's without the cursors: the end of the sync that moves them changes it.
+    """
+    source = find(who, source_id, Right.READ)
+    return answer(SourceView(**dict(source), cursors=sources.cursors(source_id)), etag=etag_of(source))
 
 
 @router.put("/v1/sources/<source_id>", tags=_TAGS, summary="Change how a source is read")

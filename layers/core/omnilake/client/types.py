@@ -11,7 +11,17 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omnilake.models import ArchiveAccess, Coverage, ErrorRecord, Insights, Job, LedgerLine, Scores, Source
+from omnilake.models import (
+    ArchiveAccess,
+    Coverage,
+    ErrorRecord,
+    Insights,
+    Job,
+    LedgerLine,
+    Scores,
+    Source,
+    StreamCursor,
+)
 
 T = TypeVar("T")
 
@@ -176,7 +186,9 @@ class SourceType(Received):
 
 
 class SourceRecord(Source):
-    """A source."""
+    """A source. ``cursors`` tell how far each of its streams is ingested; lists of sources leave them out."""
+
+    cursors: list[StreamCursor] = Field(default=[])
 
 
 class PresignedPart(Received):
