@@ -143,7 +143,7 @@ class TestUpload:
         def target(request: httpx2.Request) -> httpx2.Response:
             if json.loads(request.content)["name"] == "long.txt":
                 return problem(422, "FIELDS_INVALID", errors=[{"field": "name", "message": "It is too long."}])
-            return taken(request)
+            return taken(request)  # type: ignore[operator]
 
         wire.routes["POST /v1/archives/harbour/uploads"] = target
         Path("empty.txt").touch()
