@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import any_call
@@ -13,6 +14,7 @@ from any_stored import MARA, NOAH, stored_archive
 from omnilake import aws, jobs, layout
 from omnilake.api import requests as routes
 from omnilake.api import rpc, rpc_requests
+from omnilake.client import request_definitions
 from omnilake.models import Answer, AnswerClaim, AnswerStatus, Citation, Coverage, JobKind
 from omnilake.settings import settings
 
@@ -212,6 +214,67 @@ def test_a_request_of_the_first_omnilake_is_asked(send: Send, submitted: list[di
     assert send("POST", "/describe_request", {"request_id": "answer-1"}).json["job_id"] == "answer-1"
     assert send("POST", "/request_information", body | {"request_type": "SOMEHOW"}).status == 422
     assert send("POST", "/request_information", {"goal": "x"}).status == 422
+
+
+ASKED: dict[str, Any] = {"archive_id": "maras-own", "goal": "Summarize the contents", "request": "What is stored?"}
+ENTRY = "e" + "0" * 31
+
+
+def test_entries_and_models_of_a_request_of_the_first_omnilake_are_kept_to(
+    send: Send, submitted: list[dict[str, Any]]
+) -> None:
+    stored_archive("maras-own")
+    names = [f"orn::entry::{ENTRY}", ENTRY, f"e{'1' * 31}"]
+    more = {"resource_names": names, "responder_model_id": "extractive", "summarization_model_id": "extractive"}
+    assert send("POST", "/request_information", ASKED | more).status == 202
+    request = submitted[0]["request"]
+    assert request["filters"] == [{"field": "entry", "operator": "in", "value": [ENTRY, names[2]]}]
+    assert request["providers"] == {"compose": "extractive", "map": "extractive"}
+
+
+@pytest.mark.parametrize("algorithm", [None, "STANDARD", "standard"])
+def test_what_its_client_leaves_at_its_default_changes_nothing(
+    send: Send, submitted: list[dict[str, Any]], algorithm: str | None
+) -> None:
+    stored_archive("maras-own")
+    body = request_definitions.InformationRequest(
+        **ASKED,
+        include_source_metadata=False,
+        resource_names=[],
+        responder_prompt="",
+        summarization_algorithm=algorithm,
+    )
+    unsent = {each.name: None for each in fields(body)} | ASKED  # an older client sends what was not given as null
+    for told in (body.to_dict(), unsent):
+        assert send("POST", body.path, told).status == 202
+    plain = {"archives": ["maras-own"], "question": "What is stored?", "goal": "Summarize the contents"}
+    assert [each["request"] for each in submitted] == [plain, plain]
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"responder_model_id": "anthropic.claude-v9"}, "responder_model_id"),
+        ({"summarization_model_id": "claude"}, "summarization_model_id"),
+        ({"responder_prompt": "Rhyme."}, "responder_prompt"),
+        ({"summarization_prompt": "Rhyme."}, "summarization_prompt"),
+        ({"summarization_algorithm": "REFINE"}, "summarization_algorithm"),
+        ({"resource_names": [ENTRY, "orn::archive::maras-own"]}, "resource_names.1"),
+    ],
+)
+def test_what_one_request_cant_choose_is_refused_by_name(
+    send: Send, submitted: list[dict[str, Any]], more: dict[str, Any], field: str
+) -> None:
+    stored_archive("maras-own")
+    told = send("POST", "/request_information", ASKED | more)
+    assert (told.status, told.json["code"], told.json["errors"][0]["field"]) == (422, "FIELDS_INVALID", field)
+    assert submitted == []
+
+
+def test_its_client_has_the_fields_that_the_api_takes() -> None:
+    assert {each.name for each in fields(request_definitions.InformationRequest)} == set(
+        rpc.RequestInformation.model_fields
+    )
 
 
 def test_the_later_form_asks_all_its_archives_at_once() -> None:

@@ -6,14 +6,23 @@ Here are their bodies and what they mean; the routes are in ``rpc_archives``, ``
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from omnilake.api.schemas import Body
+from omnilake.errors import InvalidFields
+
+if TYPE_CHECKING:
+    from omnilake.configuration import AnsweringConfiguration
 
 TAGS = ["OmniLake's own paths"]
 
+_MODELS = {"responder_model_id": "compose", "summarization_model_id": "map"}
+"""Fields that name models, and the steps (``configuration.Step``) that these do."""
+
+_ENTRY = re.compile(r"(?:orn::entry::)?(e[0-9a-f]{31})")
 _TAG_CHARACTERS = 64
 _MOST_TAGS = 200
 
@@ -66,7 +75,10 @@ class ArchiveInformationRequest(Body):
 
 
 class RequestInformation(Body):
-    """A question with a goal: of one archive, or (``requests``) of several."""
+    """A question with a goal: of one archive, or (``requests``) of several.
+
+    What has no counterpart here is refused by its name, unless it says what is done anyway.
+    """
 
     goal: str = Field(max_length=4_000)
     archive_id: str | None = None
@@ -74,6 +86,14 @@ class RequestInformation(Body):
     request_type: str | None = None
     requests: list[ArchiveInformationRequest] | None = Field(default=None, min_length=1, max_length=20)
     include_source_metadata: bool | None = Field(default=None, description="Citations always name their sources.")
+    resource_names: list[str] | None = Field(
+        default=None, max_length=200, description="orn::entry::ID, or the id: only these entries are read."
+    )
+    responder_model_id: str | None = Field(default=None, max_length=100, description="A model of the configuration.")
+    responder_prompt: str | None = Field(default=None, description="Not for one request: the configuration has it.")
+    summarization_algorithm: str | None = Field(default=None, max_length=100, description="STANDARD.")
+    summarization_model_id: str | None = Field(default=None, max_length=100, description="As responder_model_id.")
+    summarization_prompt: str | None = Field(default=None, description="Not for one request: the configuration has it.")
 
 
 class NamedRequest(Body):
@@ -107,7 +127,12 @@ def request_of(told: RequestInformation) -> dict[str, Any]:
 
     Several archives are asked in one request: with the distinct queries as its question, all tags, and as many chunks
     as all may give together. It works over everything only when all of them do.
+
+    Raises:
+        InvalidFields: prompts, an algorithm or resources that one request can't choose. :func:`check_models` checks
+            the models.
     """
+    _check_fixed(told)
     if told.requests is None:
         asked: dict[str, Any] = {"archives": [told.archive_id] if told.archive_id else []}
         question, modes = told.request or "", [told.request_type]
@@ -124,4 +149,51 @@ def request_of(told: RequestInformation) -> dict[str, Any]:
     named = {mode.upper() for mode in modes if mode}
     if named:
         asked["mode"] = next(iter(named)) if len(named) == 1 else "EXCLUSIVE"
+    if told.resource_names:
+        entries = [_entry(number, name) for number, name in enumerate(told.resource_names)]
+        asked["filters"] = [{"field": "entry", "operator": "in", "value": list(dict.fromkeys(entries))}]
+    chosen = {step: name for field, step in _MODELS.items() if (name := getattr(told, field))}
+    if chosen:
+        asked["providers"] = chosen
     return asked | {"question": question or told.goal, "goal": told.goal}
+
+
+def check_models(told: RequestInformation, configuration: Callable[[], AnsweringConfiguration]) -> None:
+    """Check that the models which a request names are configured and can do their steps.
+
+    Args:
+        told: the request.
+        configuration: gives the one in force; it is only asked for when a model is named.
+
+    Raises:
+        InvalidFields: names the field.
+    """
+    named = {field: name for field in _MODELS if (name := getattr(told, field))}
+    if not named:
+        return
+    from omnilake.configuration import WRITERS
+
+    models = configuration().models
+    able = sorted(name for name, model in models.items() if model.provider in WRITERS)
+    for field, name in named.items():
+        if name not in able:
+            raise _misfit(field, f"No configured model of that name can do this. Take one of: {', '.join(able)}.")
+
+
+def _check_fixed(told: RequestInformation) -> None:
+    for field in ("responder_prompt", "summarization_prompt"):
+        if getattr(told, field):
+            raise _misfit(field, "Prompts stand in the configuration, for all requests; leave it out.")
+    if told.summarization_algorithm and told.summarization_algorithm.upper() != "STANDARD":
+        raise _misfit("summarization_algorithm", "There is only STANDARD.")
+
+
+def _entry(number: int, name: str) -> str:
+    found = _ENTRY.fullmatch(name)
+    if found is None:
+        raise _misfit(f"resource_names.{number}", "Name entries, as orn::entry::ID or by their ids.")
+    return found[1]
+
+
+def _misfit(field: str, message: str) -> InvalidFields:
+    return InvalidFields("Some fields do not fit.", fields=[{"field": field, "message": message}])

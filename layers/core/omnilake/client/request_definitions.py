@@ -254,6 +254,13 @@ class InformationRequest(RequestBody):
 
     Attributes:
         request_type: INCLUSIVE, EXCLUSIVE or RELATED.
+        include_source_metadata: citations always name their sources.
+        resource_names: entries, as ``orn::entry::ID`` or by their ids: only these are read.
+        responder_model_id: name of a model of the configuration, that composes the answer.
+        responder_prompt: refused: prompts stand in the configuration.
+        summarization_algorithm: STANDARD; others are refused.
+        summarization_prompt: refused, as ``responder_prompt``.
+        summarization_model_id: name of a model of the configuration, that reads groups of evidence.
     """
 
     path: ClassVar[str] = "/request_information"
