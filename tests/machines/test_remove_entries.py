@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -41,8 +42,6 @@ def receipt_of(job: Job) -> Receipt:
 
 def bytes_everywhere(cloud: Cloud, word: str) -> list[str]:
     """Keys of all objects of the stack's buckets, in all versions, that hold a word as it is or compressed by gzip."""
-    import gzip
-
     found = []
     for output in ("LakeBucket", "LandingBucket"):
         store = aws.ObjectStore(cloud.outputs[output])
@@ -50,7 +49,8 @@ def bytes_everywhere(cloud: Cloud, word: str) -> list[str]:
             if each.is_delete_marker:
                 continue
             data = store.read(each.key, each.version_id)
-            data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+            if each.key.endswith(".gz"):
+                data = gzip.decompress(data)
             if word.encode() in data or word in each.key:
                 found.append(each.key)
     return found
