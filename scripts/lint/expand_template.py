@@ -52,6 +52,8 @@ def expand(template: dict[str, Any], region: str = "us-east-1") -> dict[str, Any
         boto_session=boto3.Session(region_name=region),
     )
     expanded: dict[str, Any] = translator.translate(sam_template=template, parameter_values=parameters)
+    # What `sam validate` need not look at in the YAML would take the place of cfn-lint's own configuration.
+    expanded.get("Metadata", {}).pop("cfn-lint", None)
     return expanded
 
 
