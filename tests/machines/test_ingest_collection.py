@@ -13,7 +13,7 @@ from machines import faults
 
 from omnilake import aws
 from omnilake.client.deployment import Deployment
-from omnilake.models import Job, JobStatus
+from omnilake.models import ENDED, Job, JobStatus
 
 
 def record(number: int, text: str = "", **fields: Any) -> dict[str, Any]:
@@ -119,6 +119,8 @@ def test_a_stopped_collection_is_redriven_and_runs_no_batch_twice(cloud: Cloud) 
         for number in range(3):
             cloud.in_state(partial(_only, batches(cloud, job_id), number), "Embed Batch")
         aws.client("stepfunctions").stop_execution(executionArn=cloud.deployment.job(job_id).execution_arn)
+        # Whatever ran is closed before the redrive: none of it can still complete beside its own repetition.
+        wait_for(lambda: all(each.status in ENDED for each in batches(cloud, job_id)), "the batches are closed")
     stopped = ended(cloud, job_id)
     assert stopped.error is not None
     assert (stopped.status, stopped.error.code) == (JobStatus.FAILED, "EXECUTION_ABORTED")
