@@ -21,17 +21,17 @@ help:
 	@$(PYTHON) -c 'import sys; sys.exit("OmniLake needs Python 3.11 or newer; set PYTHON=/path/to/python3" if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/runtime.txt
-	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/runtime.txt
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --no-deps -e .
 	@touch $@
 
 .venv/dev.stamp: .venv/runtime.stamp requirements/dev.txt
-	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	@touch $@
 
 .omnilake/venvs/lint/stamp: .venv/runtime.stamp requirements/lint.txt
 	@test -x $(@D)/bin/python || $(BIN)/uv venv -q --python $(BIN)/python $(@D)
-	@$(BIN)/uv pip install -q --python $(@D)/bin/python --require-hashes -r requirements/lint.txt
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(@D)/bin/python --require-hashes -r requirements/lint.txt
 	@touch $@
 
 setup: .venv/runtime.stamp                      ## the CLI and the client
@@ -75,7 +75,7 @@ bench-overhead: setup-dev
 bench-ingest: setup-dev                         ## DATA=folder of a BEIR set, DOCUMENTS=most of them
 	@$(BIN)/python benchmarks/ingest.py $(if $(DATA),--data $(DATA)) --documents $(or $(DOCUMENTS),5000)
 
-bench-api: setup-dev                            ## against a running embedded cloud (omnilake local up)
+bench-api: setup-dev                            ## calls of the API at a fixed rate; import times of its functions
 	@$(BIN)/python benchmarks/api.py
 
 bench-answers: setup-dev                        ## DATA=folder of labelled sets, SECTIONS=with commas, QUERIES=most of a set

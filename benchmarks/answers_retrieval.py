@@ -3,10 +3,10 @@
 Sets are folders of BEIR's format: ``corpus.jsonl`` (``_id``, ``title``, ``text``), ``queries.jsonl`` (``_id``,
 ``text``), ``qrels/test.tsv``; for instance SciFact (https://github.com/allenai/scifact, CC BY 4.0) and Cranfield.
 
-omnilake             the deployed path: the corpus through ``ingest_collection``; each query as a request of an embedded
-                     cloud, through router, retrievers and fusion; the ranking is what Fuse Evidence hands on, an entry
-                     at its best chunk. Its time is from the start of Plan Retrieval to the end of Fuse Evidence, in the
-                     execution's history, one request at a time.
+omnilake             the deployed path: the corpus through ``ingest_collection``; each query as a search of an embedded
+                     cloud (as ``POST /v1/search`` submits it), through router, retrievers and fusion; the ranking is
+                     what Fuse Evidence hands on, an entry at its best chunk. Its time is from the start of Plan
+                     Retrieval to the end of Fuse Evidence, in the execution's history, one request at a time.
 bm25                 bm25s with Snowball stemming, its defaults (Lucene's BM25)
 dense                cosine of the same embedder's vectors, one a document
 llama_index_dense    VectorStoreIndex over the same vectors
@@ -180,7 +180,7 @@ def _asked(run: Run, archive_id: str, names: dict[str, str], question: str) -> R
     from omnilake.models import Deliverable, JobStatus
 
     deployment = run.deployment
-    job_id = deployment.submit(archive_id, question, evidence_limit=EVIDENCE, deliver=Deliverable.PROMPT)
+    job_id = deployment.submit(archive_id, question, evidence_limit=EVIDENCE, deliver=Deliverable.EVIDENCE)
     job = deployment.wait(job_id, timeout_s=300)
     if job.status is not JobStatus.COMPLETED:
         raise SystemExit(f"{job_id}: {job.status} {job.error}")
@@ -254,5 +254,5 @@ def _print(labelled: LabelledSet, measured: dict[str, dict[str, float]], version
     others = max(each["ndcg10"] for name, each in measured.items() if name != "omnilake")
     rows["omnilake / better of bm25 and dense"] = measured["omnilake"]["ndcg10"] / better
     rows["omnilake / best of the others"] = measured["omnilake"]["ndcg10"] / others
-    rows["queries without evidence (support floor)"] = str(int(measured["omnilake"]["nothing_found"]))
+    rows["queries without any result"] = str(int(measured["omnilake"]["nothing_found"]))
     report.table(f"Retrieval, {labelled.name}, {len(labelled.queries)} queries, the same embedder", rows)

@@ -1,17 +1,21 @@
-"""How fast the API answers, and how long its functions take to import.
+"""`make bench-api`: how fast the API answers, and how long its functions take to import.
 
     python benchmarks/api.py [--rate 200] [--seconds 60]
 
-Needs a running embedded cloud (`omnilake local up`). Calls are signed and go the whole way: API Gateway's data plane of
-ministack, awslambdaric in a process of its own, DynamoDB. They are sent at a fixed rate, whether or not earlier ones
-are answered, and a call's time counts from when it was due. The mix: health, a description of an archive, a list of
-archives, a list of jobs, and an archive that is not there.
+Brings up the benchmarks' embedded cloud. Calls are signed and go the whole way: API Gateway's data plane of ministack,
+awslambdaric in processes of their own, DynamoDB and S3. They are sent at a fixed rate, whether or not earlier ones are
+answered, and a call's time counts from when it was due, so that what waits in a queue is counted. The callers share the
+machine with what they measure. ``MIX`` says which calls; those that start an execution (a question, a search, an
+ingestion) are not among them: their time is that of the state machine (`make bench-overhead`).
+
+import_ms is CPU time on one core that importing a handler takes beyond starting Python, the highest of all functions.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import json
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -19,105 +23,185 @@ import sys
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-import requests
+import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from omnilake.client.deployment import Deployment
-from omnilake.errors import ArchiveExists
-from omnilake_local.cloud import connect
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks import report
-
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import report  # noqa: E402
+from benchmarks.cloud import bench_cloud  # noqa: E402
+
+if TYPE_CHECKING:
+    from omnilake_local.paths import Project
+
 FUNCTIONS = sorted((ROOT / "functions" / "api").glob("*.py"))
-ARCHIVE = "bench-api"
-MIX = (
-    ("/v1/health", 200),
-    (f"/v1/archives/{ARCHIVE}", 200),
-    ("/v1/archives?limit=10", 200),
-    ("/v1/jobs?limit=10", 200),
-    ("/v1/archives/bench-nowhere", 404),
-)
-THREADS = 64
+DOCUMENT = "The night ferry to Selmere leaves from pier seven at half past nine."
+CALLERS, THREADS = 2, 16
+"""Processes that call, and connections of each."""
 
 
-def import_ms(function: Path) -> float:
-    """CPU milliseconds that importing a handler takes beyond bare Python: the median of five processes."""
-    code = "import sys, time; began = time.process_time(); exec(sys.argv[1]); print(time.process_time() - began)"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "layers" / "core")}
-    source = f"import runpy; runpy.run_path({str(function)!r})"
-    command = [sys.executable, "-c", code, source]
-    times = [float(subprocess.run(command, env=environment, capture_output=True, check=True).stdout) for _ in range(5)]
-    return statistics.median(times) * 1_000
+class Call(NamedTuple):
+    """A call of the mix, and the status that it must have."""
+
+    name: str
+    method: str
+    path: str
+    status: int
+    body: str = ""
 
 
-def send(session: requests.Session, endpoint: str, path: str) -> int:
+def mix(archive_id: str, entry_id: str, job_id: str) -> list[Call]:
+    """The calls, each as often as the others, in this order."""
+    archive = f"/v1/archives/{archive_id}"
+    entry = f"{archive}/entries/{entry_id}"
+    upload = {"name": "ferry.txt", "bytes": len(DOCUMENT), "media_type": "text/plain"}
+    return [
+        Call("health", "GET", "/v1/health", 200),
+        Call("archive", "GET", archive, 200),
+        Call("archives", "GET", "/v1/archives?limit=10", 200),
+        Call("entry", "GET", entry, 200),
+        Call("text of an entry", "GET", f"{entry}/content", 200),
+        Call("job", "GET", f"/v1/jobs/{job_id}", 200),
+        Call("jobs", "GET", "/v1/jobs?limit=10", 200),
+        Call("answer", "GET", f"/v1/answers/{job_id}", 200),
+        Call("new upload", "POST", f"{archive}/uploads", 201, json.dumps(upload)),
+        Call("score", "PUT", f"/v1/requests/{job_id}/score", 200, json.dumps({"score": 0.9})),
+        Call("archive that is not there", "GET", "/v1/archives/bench-nowhere", 404),
+        Call("request that is refused", "POST", "/v1/requests", 422, json.dumps({"archives": [archive_id], "x": 1})),
+    ]
+
+
+def imports_ms(project: Project) -> dict[str, float]:
+    """CPU milliseconds of importing each handler, beyond starting Python: the median of seven processes.
+
+    With what the deployment gives a function: the built core layer and the runtime's interpreter and boto3.
+    """
+    code = "import runpy, sys, time as t; b = t.process_time(); runpy.run_path(sys.argv[1]); print(t.process_time()-b)"
+    python = project.venvs / "lambda" / "bin" / "python"
+    environment = {**os.environ, "PYTHONPATH": str(project.build / "CoreLayer" / "python")}
+    found = {}
+    for function in FUNCTIONS:
+        command = [str(python), "-c", code, str(function)]
+        times = [subprocess.run(command, env=environment, capture_output=True, check=True).stdout for _ in range(7)]
+        found[function.stem] = statistics.median(map(float, times)) * 1_000
+    return found
+
+
+def send(pool: urllib3.PoolManager, endpoint: str, call: Call) -> int:
     """Make a signed call; its status."""
-    request = AWSRequest("GET", endpoint + path)
+    headers = {"Content-Type": "application/json"} if call.body else {}
+    request = AWSRequest(call.method, endpoint + call.path, data=call.body or None, headers=headers)
     SigV4Auth(Credentials("test", "test"), "execute-api", "us-east-1").add_auth(request)
-    return session.get(endpoint + path, headers=dict(request.headers), timeout=60).status_code
+    body = call.body or None
+    answer = pool.request(call.method, endpoint + call.path, body=body, headers=dict(request.headers), timeout=60)
+    return int(answer.status)
 
 
-def load(endpoint: str, rate: int, seconds: int) -> tuple[list[float], Counter[str]]:
-    """Seconds from when each call was due to its answer, and errors by kind."""
-    local = threading.local()
+def calls_of(
+    caller: int, endpoint: str, calls: Sequence[Call], rate: float, total: int, began: float
+) -> tuple[list[tuple[int, float]], Counter[str]]:
+    """Make every ``CALLERS``-th of the calls when it is due; (number, seconds from when it was due), errors by kind."""
+    pool = urllib3.PoolManager(maxsize=THREADS, retries=False)
     errors: Counter[str] = Counter()
-    began = time.monotonic() + 0.5
+    lock = threading.Lock()
 
-    def call(number: int) -> float:
+    def one(number: int) -> tuple[int, float]:
         due = began + number / rate
-        time.sleep(max(0.0, due - time.monotonic()))
-        if not hasattr(local, "session"):
-            local.session = requests.Session()
-        path, expected = MIX[number % len(MIX)]
+        time.sleep(max(0.0, due - time.time()))
+        call = calls[number % len(calls)]
         try:
-            status = send(local.session, endpoint, path)
-        except requests.RequestException as error:
-            errors[type(error).__name__] += 1
-        else:
-            if status != expected:
-                errors[str(status)] += 1
-        return time.monotonic() - due
+            status = send(pool, endpoint, call)
+            error = "" if status == call.status else f"{call.name}: {status}"
+        except urllib3.exceptions.HTTPError as failure:
+            error = f"{call.name}: {type(failure).__name__}"
+        if error:
+            with lock:
+                errors[error] += 1
+        return number, time.time() - due
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(call, range(rate * seconds))), errors
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(one, range(caller, total, CALLERS))), errors
 
 
-def main() -> None:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(description="How fast the API answers.")
-    parser.add_argument("--rate", type=int, default=200, help="calls a second")
-    parser.add_argument("--seconds", type=int, default=60)
-    given = parser.parse_args()
-    os.environ.update(connect().env)
-    deployment = Deployment()
-    endpoint = deployment.outputs["ApiEndpoint"]
-    with contextlib.suppress(ArchiveExists):
-        deployment.create_archive(ARCHIVE, "Of the benchmark of the API.")
-    for path, _ in MIX * 2:  # every function has its processes
-        send(requests.Session(), endpoint, path)
-    imports = {each.stem: import_ms(each) for each in FUNCTIONS}
-    began = time.monotonic()
-    times, errors = load(endpoint, given.rate, given.seconds)
-    took = time.monotonic() - began
-    percentiles = statistics.quantiles(times, n=100)
+def load(endpoint: str, calls: Sequence[Call], rate: float, seconds: int) -> tuple[dict[int, float], Counter[str]]:
+    """Seconds of each call, by its number, and errors by kind."""
+    total, began = int(rate * seconds), time.time() + 2
+    with ProcessPoolExecutor(CALLERS, mp_context=multiprocessing.get_context("spawn")) as processes:
+        waiting = [processes.submit(calls_of, each, endpoint, calls, rate, total, began) for each in range(CALLERS)]
+        parts = [each.result() for each in waiting]
+    return dict(chain.from_iterable(times for times, _ in parts)), sum((errors for _, errors in parts), Counter())
+
+
+def prepared() -> tuple[str, list[Call]]:
+    """Endpoint of the API, and the mix of calls: of a new archive with one entry and an answered question."""
+    from omnilake.client.client import OmniLake
+    from omnilake.client.deployment import Deployment
+
+    archive_id = f"bench-api-{time.time_ns():x}"
+    with OmniLake() as lake:
+        lake.archives.create(archive_id, "Of the benchmark of the API.")
+        lake.entries.add(archive_id, DOCUMENT, sources=["https://example.com/ferries"]).completed()
+        entry = next(iter(lake.entries.list(archive_id)))
+        asked = lake.ask(archive_id, "When does the night ferry leave?")
+        asked.completed()
+    return Deployment().outputs["ApiEndpoint"], mix(archive_id, entry.entry_id, asked.job_id)
+
+
+def measure(rate: float, seconds: int) -> None:
+    """Of the deployed stack that this process talks to."""
+    from omnilake_local import paths
+
+    endpoint, calls = prepared()
+    pool = urllib3.PoolManager(retries=False)
+    for call in calls * 3:  # every function has its processes
+        send(pool, endpoint, call)
+    imports = imports_ms(paths.find_project())
+    times, errors = load(endpoint, calls, rate, seconds)
+    percentiles = statistics.quantiles(times.values(), n=100)
+    last = max(number / rate + took for number, took in times.items())
     figures = {
-        "rps": len(times) / took,
+        "rps": len(times) / last,
         "p50_ms": percentiles[49] * 1_000,
         "p95_ms": percentiles[94] * 1_000,
         "p99_ms": percentiles[98] * 1_000,
-        "errors": sum(errors.values()),
+        "errors": errors.total(),
         "import_ms": max(imports.values()),
     }
-    report.table("API", {**figures, **{f"import {name}, ms": value for name, value in imports.items()}, **errors})
-    told = {"asked_rps": given.rate, "seconds": given.seconds, "imports_ms": imports, "errors_by_kind": dict(errors)}
-    print(report.write("api", {**figures, **told, "load_average": os.getloadavg()[0]}))
+    by_call = {
+        call.name: statistics.median(took for number, took in times.items() if number % len(calls) == at) * 1_000
+        for at, call in enumerate(calls)
+    }
+    report.table(
+        f"API, {rate:g} calls a second asked for, {seconds} s",
+        {
+            **figures,
+            **{f"p50 of {name}, ms": value for name, value in by_call.items()},
+            **{f"import of {name}, ms": value for name, value in imports.items()},
+            **errors,
+        },
+    )
+    told = {"asked_rps": rate, "seconds": seconds, "p50_ms_of": by_call, "imports_ms": imports}
+    told |= {"errors_by_kind": dict(errors), "load_average": os.getloadavg()[0]}
+    print(report.write("api", {**figures, **told}))
+
+
+def main() -> None:
+    """Measure, print, write ``api.json``."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rate", type=float, default=200, help="calls a second")
+    parser.add_argument("--seconds", type=int, default=60)
+    given = parser.parse_args()
+    with bench_cloud():
+        measure(given.rate, given.seconds)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import report  # noqa: E402
+from benchmarks.cloud import bench_cloud  # noqa: E402
 
 USD_PER_TRANSITION = 25e-6
 """Standard workflows, us-east-1: 2.5 cents per thousand transitions (https://aws.amazon.com/step-functions/pricing/)."""
@@ -162,25 +163,18 @@ def main() -> None:
 def _measure(corpus: list[dict[str, Any]], origin: str) -> None:
     from rich.console import Console
 
-    from omnilake_local import lifecycle, paths, progress
-    from omnilake_local.cloud import cloud_environment
+    from omnilake_local import paths
 
     console = Console()
     project = paths.find_project()
     python = _peers_python(project.home)
-    state = paths.StateDir(project.home / "bench")
     run = str(int(time.time()))
-    server = lifecycle.up(project, state, progress=progress.StepPrinter(console))
-    try:
-        os.environ.pop("AWS_PROFILE", None)
-        os.environ.update(cloud_environment(server.endpoint_url))
+    with bench_cloud() as server:
         collection(corpus[:20], f"warm-{run}", server.endpoint_url)
         ours = []
         for size in [*(each for each in SIZES if each < len(corpus)), len(corpus)]:
             console.print(f"omnilake: {size} documents …")
             ours.append(collection(corpus[:size], f"bench-{size}-{run}", server.endpoint_url))
-    finally:
-        lifecycle.down(state)
     peers = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "corpus.jsonl"

@@ -40,6 +40,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import census, report  # noqa: E402
 from benchmarks.census import Census, Sent  # noqa: E402
+from benchmarks.cloud import bench_cloud  # noqa: E402
 
 PLAIN, REVISED, TWINS, BAD = 224, 20, 12, 12
 """Uploads: single ones, keys with two versions, contents under two names, those that must fail: 300 documents."""
@@ -518,22 +519,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=70, help="kills at random (70); hunts come on top")
     parser.add_argument("--seed", type=int, default=None, help="of everything random; printed by each run")
     arguments = parser.parse_args()
-    from rich.console import Console
-
-    from omnilake_local import lifecycle, paths, progress
-    from omnilake_local.cloud import cloud_environment
-
     seed = arguments.seed if arguments.seed is not None else time.time_ns() % 1_000_000
     print(f"seed {seed}")
-    project = paths.find_project()
-    state = paths.StateDir(project.home / "bench")
-    server = lifecycle.up(project, state, progress=progress.StepPrinter(Console()))
-    try:
-        os.environ.pop("AWS_PROFILE", None)
-        os.environ.update(cloud_environment(server.endpoint_url))
+    with bench_cloud() as server:
         figures = {"seed": seed, **measure(Run(seed, server), arguments.kills)}
-    finally:
-        lifecycle.down(state)
     _report(figures)
 
 

@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import report  # noqa: E402
+from benchmarks.cloud import bench_cloud  # noqa: E402
 
 QUESTIONS = (
     "What is the maximum length of an execution name?",
@@ -177,18 +178,11 @@ def main() -> None:
     if arguments.library:
         print(json.dumps(library(*arguments.library)))
         return
-    from rich.console import Console
-
     from omnilake.cli.corpus import write_corpus
-    from omnilake_local import lifecycle, paths, progress
-    from omnilake_local.cloud import cloud_environment
+    from omnilake_local import lifecycle, paths
 
     project = paths.find_project()
-    state = paths.StateDir(project.home / "bench")
-    server = lifecycle.up(project, state, progress=progress.StepPrinter(Console()))
-    try:
-        os.environ.pop("AWS_PROFILE", None)
-        os.environ.update(cloud_environment(server.endpoint_url))
+    with bench_cloud() as server:
         with tempfile.TemporaryDirectory() as folder:
             corpus = Path(folder) / "aws-docs"
             write_corpus(corpus)
@@ -202,8 +196,6 @@ def main() -> None:
             bare = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             flow = workflow(corpus, str(int(time.time())))
         functions = lifecycle.function_figures(server.endpoint_url)
-    finally:
-        lifecycle.down(state)
     _report(bare, flow, functions)
 
 

@@ -53,7 +53,7 @@ ln -s "python$version" "$root/var/lang/bin/python"
 find "$prefix/lib" -maxdepth 2 -name "libpython$version.so*" -exec cp -a {} "$root/var/lang/lib/" \;
 mkdir -p "$root/var/lang/lib/python$version"
 tar -C "$stdlib" --exclude=test --exclude=tests --exclude=idlelib --exclude=tkinter --exclude='config-*' \
-  --exclude=__pycache__ --exclude=ensurepip --exclude=site-packages --exclude=dist-packages -cf - . \
+  --exclude=ensurepip --exclude=site-packages --exclude=dist-packages -cf - . \
   | tar -C "$root/var/lang/lib/python$version" -xf -
 case $dynload in
   "$stdlib"/*) ;;
@@ -61,7 +61,7 @@ case $dynload in
 esac
 
 # The runtime client and boto3.
-"${UV:-uv}" pip install --quiet --python "$python" --target "$root/var/runtime" --requirements "$requirements"
+"${UV:-uv}" pip install --quiet --compile-bytecode --python "$python" --target "$root/var/runtime" --requirements "$requirements"
 
 cat >"$root/var/runtime/bootstrap" <<X
 #!/bin/sh

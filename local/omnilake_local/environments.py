@@ -59,7 +59,7 @@ class Environment:
         action = "Check the package index is reachable, then run `omnilake local up` again."
         for command in (
             [uv, "venv", "--quiet", "--python", self.host.interpreter, self.path],
-            [uv, "pip", "install", "--python", self.python, "--requirements", self.requirements],
+            [uv, "pip", "install", "--compile-bytecode", "--python", self.python, "--requirements", self.requirements],
         ):
             run_logged([str(part) for part in command], env=dict(os.environ), cwd=PACKAGE, log=log, action=action)
         (self.path / _MARKER).write_text(self.pins)

@@ -63,6 +63,17 @@ def test_a_search_gives_ranked_evidence_and_calls_no_model(operator: Caller, arc
     assert "Compose Answer" not in entered
 
 
+def test_a_search_ranks_what_an_answer_would_not_be_made_of(operator: Caller, archive_id: str) -> None:
+    """Its caller judges by the scores: the floor of support is for answers."""
+    unlike = {"archives": [archive_id], "question": "What do otters of the northern coast eat in winter?"}
+    answered = operator.send("POST", "/v1/requests", unlike).json()["job_id"]
+    searched = operator.send("POST", "/v1/search", unlike).json()["job_id"]
+    for job_id in (answered, searched):
+        assert wait_for(finished(operator, job_id), "the end") == "COMPLETED"
+    assert operator.send("GET", f"/v1/answers/{answered}").json()["status"] == "ABSTAINED"
+    assert operator.send("GET", f"/v1/search/{searched}").json()["results"]
+
+
 def test_a_cancelled_job_stays_cancelled(cloud: Cloud, operator: Caller, archive_id: str) -> None:
     asked = operator.send("POST", "/v1/requests", {"archives": [archive_id], "question": QUESTION + " Again?"})
     job_id = asked.json()["job_id"]

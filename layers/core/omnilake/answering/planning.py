@@ -11,7 +11,7 @@ from omnilake.answering.routing import route_request
 from omnilake.configuration import AnsweringConfiguration, RetrieverConfig, Step
 from omnilake.errors import InvalidRequest, StageFailed
 from omnilake.generation.provider import model_name
-from omnilake.models import EmbeddingSpace, InformationRequest, JobKind, Model, RetrievalMode, RouteReason
+from omnilake.models import Deliverable, EmbeddingSpace, InformationRequest, JobKind, Model, RetrievalMode, RouteReason
 from omnilake.retrieval import RetrievalPlan, filters
 from omnilake.retrieval.routing import Routing
 from omnilake.settings import settings
@@ -91,7 +91,7 @@ def plan_retrieval(job_id: str) -> PlanResult:
         degraded=routing.degraded,
         ledger=routing.ledger,
         evidence_limit=loaded.inclusive_cap if inclusive else request.evidence_limit,
-        support_floor=not inclusive,
+        support_floor=not inclusive and request.deliver is not Deliverable.EVIDENCE,
         left_out=scope.left_out,
     )
     write_part(job_id, PLAN, plan)

@@ -47,6 +47,7 @@ class RetrievalPlan(Model):
     evidence_limit: int = Field(default=24, gt=0)
     """Most chunks that are read for the answer."""
     support_floor: bool = True
-    """Whether evidence must be near the question; everything is read in an INCLUSIVE request, near or not."""
+    """Whether evidence must be near the question: not in an INCLUSIVE request, which reads everything, nor in a search,
+    whose caller judges by the scores."""
     left_out: dict[str, int] = Field(default={})
     """Reason → count of entries that the plan itself leaves out, for the answer's coverage."""

@@ -1,0 +1,30 @@
+"""The embedded cloud of the benchmarks: one for all of them, in ``.omnilake/bench``, apart from the user's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from omnilake_local.server_process import ServerProcess
+
+
+@contextmanager
+def bench_cloud() -> Iterator[ServerProcess]:
+    """Bring it up with the stack as it is in the checkout; this process talks to it. It is stopped at the end."""
+    from omnilake_local import lifecycle, paths, progress
+    from omnilake_local.cloud import cloud_environment
+
+    project = paths.find_project()
+    state = paths.StateDir(project.home / "bench")
+    server = lifecycle.up(project, state, progress=progress.StepPrinter(Console()))
+    try:
+        os.environ.pop("AWS_PROFILE", None)
+        os.environ.update(cloud_environment(server.endpoint_url))
+        yield server
+    finally:
+        lifecycle.down(state)
