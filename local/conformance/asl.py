@@ -32,3 +32,8 @@ def invoke(function: str, payload: Any, **more: Any) -> State:
         "Output": "{% $states.result.Payload %}",
         **more,
     }
+
+
+def mapped(items: Any, first: str, states: State) -> State:
+    """An inline Map over ``items``; ``states`` run for each."""
+    return {"Type": "Map", "Items": items, "ItemProcessor": {"StartAt": first, "States": states}}

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from asl import INVOKE, State, invoke, machine, passing, single
+from asl import INVOKE, State, invoke, machine, mapped, passing, single
 from conformance_cloud import Cloud, unique, wait_for
 
 
@@ -309,6 +309,68 @@ class TestErrors:
         catch = {"ErrorEquals": ["States.Timeout"], "Output": "{% $states.errorOutput.Error %}", "Next": "Caught"}
         task = invoke(cloud["Sleep"], {"seconds": 1.8}, TimeoutSeconds=1, Catch=[catch], End=True)
         assert cloud.output_of(machine("Try", Try=task, Caught={"Type": "Succeed"})) == "States.Timeout"
+
+    def test_a_timed_out_item_of_a_map_is_retried_and_then_caught_by_name(self, cloud: Cloud) -> None:
+        retry = {"ErrorEquals": ["States.Timeout"], "IntervalSeconds": 1, "MaxAttempts": 1}
+        caught = {"ErrorEquals": ["States.Timeout"], "Output": "{% $states.errorOutput.Error %}", "Next": "Caught"}
+        task = {**invoke(cloud["Sleep"], {"seconds": 1.8}), "TimeoutSeconds": 1, "Retry": [retry]}
+        steps = {"Sleep": {**task, "Catch": [caught], "End": True}, "Caught": {"Type": "Succeed"}}
+        started = cloud.states.start_execution(
+            stateMachineArn=cloud.machine(single(mapped([1, 2], "Sleep", steps))), input="{}"
+        )
+        end = cloud.end_of(started["executionArn"])
+        assert (end["status"], json.loads(end["output"])) == ("SUCCEEDED", ["States.Timeout"] * 2)
+        kinds = [event["type"] for event in cloud.history(started["executionArn"])]
+        assert kinds.count("TaskTimedOut") == 4
+
+    @pytest.mark.parametrize("within_parallel", [False, True])
+    @pytest.mark.parametrize("error", ["States.Timeout", "States.HeartbeatTimeout", "States.NoChoiceMatched"])
+    def test_a_map_fails_with_the_languages_own_error_of_its_item(
+        self, cloud: Cloud, error: str, within_parallel: bool
+    ) -> None:
+        waiting = {"Type": "Task", "Resource": INVOKE + ".waitForTaskToken", "TimeoutSeconds": 20}
+        waiting["Arguments"] = {
+            "FunctionName": cloud["AnswerToken"],
+            "Payload": {"token": "{% $states.context.Task.Token %}", "answer": "ignore"},
+        }
+        failing: dict[str, State] = {
+            "States.Timeout": {**invoke(cloud["Sleep"], {"seconds": 1.8}), "TimeoutSeconds": 1, "End": True},
+            "States.HeartbeatTimeout": {**waiting, "HeartbeatSeconds": 1, "End": True},
+            "States.NoChoiceMatched": {"Type": "Choice", "Choices": [{"Condition": "{% false %}", "Next": "Fail"}]},
+        }
+        fine = {"Type": "Choice", "Choices": [{"Condition": "{% $states.input = 1 %}", "Next": "Give"}]}
+        steps = {
+            "Which": {**fine, "Default": "Fail"},
+            "Give": {"Type": "Pass", "End": True},
+            "Fail": failing[error],
+        }
+        each = mapped([1, 2], "Which", steps)
+        if within_parallel:
+            other = {"StartAt": "Other", "States": {"Other": {"Type": "Pass", "End": True}}}
+            each = {
+                "Type": "Parallel",
+                "Branches": [other, {"StartAt": "Each", "States": {"Each": {**each, "End": True}}}],
+            }
+        retry = {"ErrorEquals": [error], "IntervalSeconds": 1, "MaxAttempts": 1}
+        counted = {"ErrorEquals": [error], "Assign": {"error": "{% $states.errorOutput.Error %}"}, "Next": "Caught"}
+        definition = machine(
+            "Try",
+            Try={**each, "Retry": [retry], "Catch": [counted], "End": True},
+            Caught={"Type": "Pass", "Output": "{% $error %}", "End": True},
+        )
+        started = cloud.states.start_execution(stateMachineArn=cloud.machine(definition), input="{}")
+        end = cloud.end_of(started["executionArn"])
+        assert (end["status"], end.get("error"), end.get("output")) == ("SUCCEEDED", None, json.dumps(error))
+        kinds = [event["type"] for event in cloud.history(started["executionArn"])]
+        assert kinds.count("MapIterationFailed") == 2  # the first attempt and the retry
+
+    def test_a_task_may_be_failed_from_outside_with_one_of_the_languages_own_errors(self, cloud: Cloud) -> None:
+        waiting = {"Type": "Task", "Resource": INVOKE + ".waitForTaskToken", "TimeoutSeconds": 20}
+        waiting["Arguments"] = {
+            "FunctionName": cloud["AnswerToken"],
+            "Payload": {"token": "{% $states.context.Task.Token %}", "answer": "fail", "error": "States.Timeout"},
+        }
+        assert cloud.execute(single(waiting))["error"] == "States.Timeout"
 
     def test_machine_timeout_ends_the_execution(self, cloud: Cloud) -> None:
         definition = {**single({"Type": "Wait", "Seconds": 20}), "TimeoutSeconds": 1}

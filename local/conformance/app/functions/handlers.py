@@ -127,7 +127,9 @@ def _answer(message: dict[str, Any]) -> None:
     if message["answer"] == "succeed":
         states.send_task_success(taskToken=message["token"], output=json.dumps({"answer": message.get("value")}))
     elif message["answer"] == "fail":
-        states.send_task_failure(taskToken=message["token"], error="Reviewer.Rejected", cause="no")
+        states.send_task_failure(
+            taskToken=message["token"], error=message.get("error", "Reviewer.Rejected"), cause="no"
+        )
     elif message["answer"] == "beat":
         for _ in range(message["beats"]):
             time.sleep(0.6)

@@ -6,6 +6,7 @@ Each function says what the language asks for; each would be unnecessary once mo
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from moto.stepfunctions.parser.api import (
@@ -15,6 +16,11 @@ from moto.stepfunctions.parser.api import (
     TaskTimedOutEventDetails,
 )
 from moto.stepfunctions.parser.asl.component.common.assign.assign_decl import AssignDecl
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
+    ILLEGAL_CUSTOM_ERROR_PREFIX,
+    CustomErrorName,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
     FailureEventException,
@@ -92,6 +98,27 @@ def _name_heartbeat_timeouts() -> None:
         )
 
     StateTaskServiceCallback._from_error = from_error
+
+
+def reported_error(error_name: str | None) -> ErrorName:
+    """The name of an error that a state reports, one of the language's own included."""
+    if error_name is None or not error_name.startswith(ILLEGAL_CUSTOM_ERROR_PREFIX):
+        return CustomErrorName(error_name)
+    if error_name in {typ.to_name() for typ in StatesErrorNameType}:
+        return StatesErrorName.from_name(error_name)
+    return ErrorName(error_name)
+
+
+def _hand_on_the_languages_own_errors() -> None:
+    """A Map or Parallel fails with the error that failed its part, ``States.Timeout`` for example.
+
+    moto takes every name that a part, a child or a caller of ``SendTaskFailure`` reports for one that the author of
+    the machine invented, refuses names with the prefix ``States.``, and fails the state as ``States.Runtime``.
+    """
+    for name, module in list(sys.modules.items()):
+        # each state's module has imported the class by name; the parser's own keeps it, and refuses such a definition
+        if name.startswith("moto.stepfunctions.parser.asl.component.state.") and hasattr(module, "CustomErrorName"):
+            module.CustomErrorName = reported_error  # type: ignore[attr-defined]
 
 
 def _close_answered_tasks() -> None:
@@ -174,6 +201,7 @@ def install() -> None:
     _read_strings_as_json()
     _assign_when_the_state_exits()
     _name_heartbeat_timeouts()
+    _hand_on_the_languages_own_errors()
     _close_answered_tasks()
     _name_choices_without_match()
     _let_a_stop_be_final()
