@@ -10,6 +10,7 @@ import json
 from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -120,6 +121,11 @@ class ConsoleServer(ThreadingHTTPServer):
     def __init__(self, port: int, endpoint_url: str) -> None:
         self.console = Console(endpoint_url)
         super().__init__((HOST, port), _Handler)
+
+    def server_bind(self) -> None:
+        """Without the look-up of this machine's name, which takes seconds where no DNS answers."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = HOST, int(self.server_address[1])
 
 
 def make_server(endpoint_url: str, port: int | None = None) -> ConsoleServer:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -28,9 +30,10 @@ from omnilake_local.host import Host
 from omnilake_local.packages import package_layers
 from omnilake_local.paths import Project, StateDir
 from omnilake_local.samconfig import CONFIG_ENV, LocalConfig
-from omnilake_local.subprocesses import Watch, run_logged
+from omnilake_local.subprocesses import Watch, run_logged, tail
 
 _SEE_LOG = "See `omnilake local logs --server`."
+_CHANGE_SET_EXISTS = re.compile(r"CreateChangeSet operation.*ChangeSet \[.*\] already exists")
 _COMPLETE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 UNUSABLE = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"}
 """A first deployment that failed: CloudFormation takes no update, only a deletion; nothing was ever in it."""
@@ -72,6 +75,16 @@ def failed_resources(endpoint_url: str, stack_name: str, since: datetime) -> lis
         for event in sorted(events, key=lambda event: event["Timestamp"])
         if event["ResourceStatus"].endswith("_FAILED") and event["Timestamp"] >= since
     ]
+
+
+def lost_an_answer(log: Path) -> bool:
+    """Whether ``sam deploy`` failed since the answer to its change set's creation was lost.
+
+    SAM names a change set by the second and creates it once. One that exists was created by the same call: botocore
+    repeats a call that gets no answer (the connection broke, or a busy machine took over a minute), and CloudFormation
+    refuses the second of that name. Another deployment makes another name.
+    """
+    return any(_CHANGE_SET_EXISTS.search(line) for line in tail(log))
 
 
 @dataclass(frozen=True)
@@ -138,7 +151,7 @@ class Deployment:
     def deploy(self, endpoint_url: str, fingerprint: str, watch: Watch | None = None) -> None:
         """Run ``sam deploy`` and record what was deployed.
 
-        A stack whose creation failed is deleted first.
+        A stack whose creation failed is deleted first. A deployment that lost an answer is made a second time.
 
         Raises:
             LocalCloudError: it failed.
@@ -147,24 +160,15 @@ class Deployment:
         log.unlink(missing_ok=True)
         if self.state.deployed.is_file():
             self.state.deployed.write_text(json.dumps({"fingerprint": None}))
-        if stack_status(endpoint_url, self.config.stack_name) in UNUSABLE:
-            self._delete_stack(endpoint_url)
         packaged = package_layers(self.project.built_template, self.project.packages)
         started = datetime.now(UTC)
         try:
-            run_logged(
-                [
-                    str(self.sam.path / "bin" / "sam"), "deploy",
-                    *self._common_options(packaged),
-                    "--stack-name", self.config.stack_name,
-                    "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar",
-                ],
-                env=self._environment(cloud_environment(endpoint_url)),
-                cwd=self.project.root,
-                log=log,
-                watch=watch,
-                action="Mend what the log names, then run `omnilake local up` again.",
-            )  # fmt: skip
+            try:
+                self._sam_deploy(endpoint_url, packaged, log, watch)
+            except LocalCloudError:
+                if not lost_an_answer(log):
+                    raise
+                self._sam_deploy(endpoint_url, packaged, log, watch)
         except LocalCloudError as error:
             reasons = failed_resources(endpoint_url, self.config.stack_name, since=started)
             if not reasons:
@@ -174,6 +178,23 @@ class Deployment:
                 action=f"{error.action} All of its output: {log}",
             ) from error
         self.state.deployed.write_text(json.dumps({"fingerprint": fingerprint}))
+
+    def _sam_deploy(self, endpoint_url: str, template: Path, log: Path, watch: Watch | None) -> None:
+        if stack_status(endpoint_url, self.config.stack_name) in UNUSABLE:
+            self._delete_stack(endpoint_url)
+        run_logged(
+            [
+                str(self.sam.path / "bin" / "sam"), "deploy",
+                *self._common_options(template),
+                "--stack-name", self.config.stack_name,
+                "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar",
+            ],
+            env=self._environment(cloud_environment(endpoint_url)),
+            cwd=self.project.root,
+            log=log,
+            watch=watch,
+            action="Mend what the log names, then run `omnilake local up` again.",
+        )  # fmt: skip
 
     def _delete_stack(self, endpoint_url: str) -> None:
         cloudformation = client("cloudformation", endpoint_url)

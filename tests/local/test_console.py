@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from omnilake_local.console import make_server
 from omnilake_local.console_pages import execution_page, execution_path
 from omnilake_local.execution_history import tell
 
@@ -78,3 +82,12 @@ def test_the_page_escapes_content_and_links_nested_executions() -> None:
     assert "&lt;b&gt;&amp;" in document
     assert f'href="{execution_path(NESTED)}"' in document
     assert "1/2 iterations, 1 failed" in document
+
+
+def test_the_console_starts_where_no_name_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unanswered(name: str = "") -> str:
+        raise AssertionError("this machine's name was looked up")
+
+    monkeypatch.setattr(socket, "getfqdn", unanswered)
+    with make_server("http://127.0.0.1:1") as server:
+        assert (server.server_name, server.server_port) == server.server_address

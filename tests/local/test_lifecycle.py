@@ -10,19 +10,23 @@ import sys
 import threading
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from omnilake_local import deployment
 from omnilake_local.cloud import connect
+from omnilake_local.deployment import Deployment
+from omnilake_local.environments import Environment
 from omnilake_local.errors import LocalCloudError, NotRunning
 from omnilake_local.fingerprint import deployment_fingerprint, shared_build_code, tree_hash
 from omnilake_local.host import Host
 from omnilake_local.locking import lock
 from omnilake_local.packages import package_layers, store
 from omnilake_local.paths import Project, StateDir
-from omnilake_local.samconfig import read_samconfig
+from omnilake_local.samconfig import LocalConfig, read_samconfig
 from omnilake_local.server_process import HOST, MODULE, ServerProcess, free_port, running_server, stop_server
 from omnilake_local.subprocesses import run_logged, tail
 
@@ -183,3 +187,60 @@ def test_layers_are_stored_once_per_content_and_referred_to(tmp_path: Path) -> N
     second = store(layer.parent, tmp_path / "packages")
     assert second != first
     assert not first.exists()
+
+
+@pytest.fixture
+def deploying(project: Project, state: StateDir, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Deployment]:
+    """A deployment whose SAM says one text after another and fails, then succeeds; no stack stands."""
+    monkeypatch.setattr(deployment, "stack_status", lambda *_: None)
+    monkeypatch.setattr(deployment, "failed_resources", lambda *_, **__: [])
+    project.built_template.parent.mkdir(parents=True)
+    project.built_template.write_text("Resources: {}\n")
+
+    def make(*failures: str) -> Deployment:
+        program = project.root / "venvs" / "sam" / "bin" / "sam"
+        program.parent.mkdir(parents=True)
+        calls = project.root / "calls"
+        calls.touch()
+        program.write_text(
+            f"#!{sys.executable}\n"
+            "from pathlib import Path\n"
+            f"calls, failures = Path({str(calls)!r}), {failures!r}\n"
+            "done = len(calls.read_text())\n"
+            "calls.write_text('x' * (done + 1))\n"
+            "if done < len(failures):\n"
+            "    raise SystemExit(failures[done])\n"
+        )
+        program.chmod(0o755)
+        sam = Environment("sam", program.parents[1], project.root / "requirements", HOST_X86)
+        return Deployment(project, state, HOST_X86, LocalConfig("lake", "us-east-1", {}), sam, "uv")
+
+    return make
+
+
+EXISTS = (
+    "Error: Failed to create changeset for the stack: lake, An error occurred (AlreadyExistsException) when calling "
+    "the CreateChangeSet operation{}: ChangeSet [samcli-deploy1] already exists"
+)
+
+
+@pytest.mark.parametrize("retries", ["", " (reached max retries: 4)"])
+def test_a_deployment_that_lost_the_answer_to_its_change_set_is_made_once_more(
+    deploying: Callable[..., Deployment], project: Project, state: StateDir, retries: str
+) -> None:
+    deploying(EXISTS.format(retries)).deploy("http://127.0.0.1:1", "fingerprint")
+    assert (project.root / "calls").read_text() == "xx"
+    assert json.loads(state.deployed.read_text()) == {"fingerprint": "fingerprint"}
+
+
+@pytest.mark.parametrize(
+    ("failures", "calls"),
+    [((EXISTS.format(""), EXISTS.format("")), "xx"), (("Error: Stack [lake] already exists",), "x")],
+)
+def test_a_deployment_that_fails_otherwise_or_again_fails(
+    deploying: Callable[..., Deployment], project: Project, state: StateDir, failures: tuple[str, ...], calls: str
+) -> None:
+    with pytest.raises(LocalCloudError, match="exit code 1"):
+        deploying(*failures).deploy("http://127.0.0.1:1", "fingerprint")
+    assert (project.root / "calls").read_text() == calls
+    assert not state.deployed.exists()
