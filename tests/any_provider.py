@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
+import served
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,11 @@ def serving(usual: Respond) -> Iterator[Provider]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     provider.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield provider
-    finally:
-        provider.stopping.set()
-        server.shutdown()
-        server.server_close()
+    with served.serving(server):
+        try:
+            yield provider
+        finally:
+            provider.stopping.set()
 
 
 def texts_of(call: Call) -> list[str]:

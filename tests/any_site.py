@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from served import serving
 
 Headers = dict[str, str]
 
@@ -100,11 +101,5 @@ def any_site(address: str = "127.0.0.1") -> Iterator[Site]:
     server = ThreadingHTTPServer((address, 0), Handler)
     server.daemon_threads = True
     site = Site(server.server_address[1], address)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield site
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

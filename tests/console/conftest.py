@@ -9,8 +9,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from console.fake_api import FakeApi, serving
+from console.fake_api import FakeApi
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from served import serving
 
 from omnilake.cli.console_proxy import ConsoleProxy
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import requests
-from console.fake_api import serving
 from console.told import file_of
 from embedded_cloud import Cloud, unique
 from playwright.sync_api import BrowserContext, Page, Route, expect
+from served import serving
 
 from omnilake.cli.console_proxy import COOKIE, ConsoleProxy
 from omnilake.client.signing import SigV4, find_endpoint

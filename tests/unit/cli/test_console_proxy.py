@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections.abc import Generator, Iterator
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer
@@ -11,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from served import serving
 
 from omnilake.cli.console_proxy import COOKIE, MAX_BODY_BYTES, ConsoleProxy
 from omnilake.errors import ArchiveNotFound
@@ -73,28 +73,17 @@ class _Api(BaseHTTPRequestHandler):
         """Silent."""
 
 
-def serving(server: TCPServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture
 def api() -> Iterator[Api]:
     server = Api()
-    for _ in serving(server):
+    with serving(server):
         yield server
 
 
 @pytest.fixture
 def proxy(api: Api) -> Iterator[ConsoleProxy]:
     server = ConsoleProxy(api.address, Signature())
-    for _ in serving(server):
+    with serving(server):
         yield server
 
 
@@ -242,7 +231,7 @@ def test_a_body_without_end_or_too_large_is_refused(
 
 def test_an_api_that_can_t_be_reached_is_a_problem_that_says_so() -> None:
     unreachable = ConsoleProxy("http://127.0.0.1:9", Signature())
-    for _ in serving(unreachable):
+    with serving(unreachable):
         status, headers, body = ask(unreachable, f"{unreachable.root}/v1/health", Cookie=opened(unreachable))
     assert (status, headers["content-type"]) == (502, "application/problem+json")
     assert b"API_UNREACHABLE" in body
@@ -259,7 +248,7 @@ def test_a_browser_that_leaves_is_no_error(proxy: ConsoleProxy, capfd: pytest.Ca
 
 def test_missing_credentials_are_a_problem_that_says_what_to_do(api: Api) -> None:
     unsigned = ConsoleProxy(api.address, NoCredentials())
-    for _ in serving(unsigned):
+    with serving(unsigned):
         status, _, body = ask(unsigned, f"{unsigned.root}/v1/health", Cookie=opened(unsigned))
     assert status == 502
     assert b"Set AWS_PROFILE" in body

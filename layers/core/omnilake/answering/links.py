@@ -1,7 +1,7 @@
 """Addresses that citations link to: where a person opens what is quoted, as near to the place as an address can say.
 
 ======================  ===============================================================================================
-an upload               ``s3://<landing>/processed/<archive>/<path>``, with a fragment; the client signs it on demand
+an upload               ``s3://<landing>/processed/<archive>/<path>``, with a fragment; the API signs it on demand
 a page of the web       its address with a text fragment that names the quote (WICG Scroll-To-Text-Fragment)
 a PDF                   ``#page=4`` (RFC 8118)
 a recording             ``#t=75.5`` (W3C Media Fragments)

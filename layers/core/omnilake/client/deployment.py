@@ -1,4 +1,4 @@
-"""One deployed stack, as an application or a person uses it."""
+"""One deployed stack below its API: functions, buckets and tables. For operators, tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
 from omnilake import aws, entries, jobs, layout, sources
-from omnilake.answering.comparison import AnswerDiff, compare
 from omnilake.answering.configuring import Action, ConfigurationState
 from omnilake.calling import remote_error
 from omnilake.client.uploading import Upload
@@ -28,21 +27,18 @@ from omnilake.models import (
     Answer,
     Archive,
     Batch,
-    Citation,
     DocumentStatus,
     Insights,
     Job,
     JobKind,
     JobStatus,
     Source,
-    StreamCursor,
 )
 from omnilake.settings import Settings
 from omnilake.syncing.parts import Manifest
 from omnilake.syncing.starting import SyncStart
 
 _POLL_SECONDS = (0.05, 0.5)
-_ENDED = ENDED
 _FIELDS = TypeAdapter(dict[str, Any])
 
 
@@ -188,10 +184,8 @@ class Deployment:
             if job.archive_id == archive_id:
                 yield job
 
-    def jobs(
-        self, kinds: Iterable[JobKind], statuses: Iterable[JobStatus], limit: int | None = None, since: str = ""
-    ) -> Iterator[Job]:
-        """Jobs of some kinds and statuses, the newest ``limit`` of each pair first."""
+    def jobs(self, kinds: Iterable[JobKind], statuses: Iterable[JobStatus], since: str = "") -> Iterator[Job]:
+        """Jobs of some kinds and statuses, the newest of each pair first."""
         table = aws.Table(self.outputs["JobsTable"])
         for kind, status in itertools.product(kinds, statuses):
             items = table.query(
@@ -200,12 +194,12 @@ class Deployment:
                 ExpressionAttributeValues={":kind_status": f"{kind.value}#{status.value}", ":since": since or "0"},
                 ScanIndexForward=False,
             )
-            yield from map(jobs.from_item, itertools.islice(items, limit))
+            yield from map(jobs.from_item, items)
 
     def outcomes(self, archive_id: str, since: str) -> Iterator[dict[str, Any]]:
         """What ended ingestion jobs of an archive, started at or after a time (ISO 8601), say of each document."""
         for job in self.ingestions(archive_id, since):
-            if job.status in _ENDED:
+            if job.status in ENDED:
                 yield from job.documents
 
     def follow_ingestion(
@@ -260,22 +254,12 @@ class Deployment:
         }
         return Source.model_validate(self._invoke("PutSourceFunction", event))
 
-    def sources(self, archive_id: str = "") -> Iterator[Source]:
-        """All sources, or those of an archive."""
-        items = aws.Table(self.outputs["SourcesTable"]).query(**sources.listing_query(archive_id))
-        return map(sources.from_item, items)
-
     def source(self, source_id: str) -> Source:
         """One source. Raises ``SourceNotFound``."""
         item = aws.Table(self.outputs["SourcesTable"]).get(sources.definition_key(source_id))
         if item is None:
             raise SourceNotFound(f"There is no source {source_id!r}.")
         return sources.from_item(item)
-
-    def cursors(self, source_id: str) -> Iterator[StreamCursor]:
-        """How far the streams of a source are ingested."""
-        items = aws.Table(self.outputs["SourcesTable"]).query(**sources.cursors_query(source_id))
-        return map(sources.cursor_from_item, items)
 
     def sync(self, source_id: str, full: bool = False) -> SyncStart:
         """Start a sync of a source now; nothing happens while one runs.
@@ -388,16 +372,12 @@ class Deployment:
         """
         return self._configure(Action.SHOW)
 
-    def check_configuration(self, configuration: dict[str, Any]) -> ConfigurationState:
-        """Whether a configuration would work here; nothing is changed.
+    def put_configuration(self, configuration: dict[str, Any]) -> ConfigurationState:
+        """Check a configuration and put it in force from the next request on.
 
         Raises:
-            InvalidConfiguration: it would not; names the places.
+            InvalidConfiguration: it would not work here; names the places.
         """
-        return self._configure(Action.CHECK, configuration)
-
-    def put_configuration(self, configuration: dict[str, Any]) -> ConfigurationState:
-        """Check a configuration and put it in force from the next request on. Raises as :meth:`check_configuration`."""
         return self._configure(Action.PUT, configuration)
 
     def _configure(self, action: Action, configuration: dict[str, Any] | None = None) -> ConfigurationState:
@@ -411,49 +391,21 @@ class Deployment:
             raise JobNotFound(f"There is no job {job_id}.")
         return jobs.from_item(item)
 
-    def wait(
-        self,
-        job_id: str,
-        on_change: Callable[[Job], None] = lambda _: None,
-        timeout_s: float = 900,
-        *,
-        every_change: bool = False,
-    ) -> Job:
-        """Wait for the end of a job, telling of each state that it enters, or of every change of its record.
-
-        Raises:
-            TimeoutError: it has not ended after ``timeout_s`` seconds.
-        """
-        for job in self.watch(job_id, timeout_s, every_change=every_change):
-            on_change(job)
-        return job
-
-    def watch(self, job_id: str, timeout_s: float = 900, *, every_change: bool = True) -> Iterator[Job]:
-        """The record of a job again and again as it changes; the last one has ended.
-
-        Each record names all states that were entered until then, and its counts (``client.progress``).
-
-        Args:
-            every_change: of counts too; else of states only.
+    def wait(self, job_id: str, timeout_s: float = 900) -> Job:
+        """The record of a job once it has ended, however it did.
 
         Raises:
             JobNotFound: there is none of that id.
             TimeoutError: it has not ended after ``timeout_s`` seconds.
         """
         deadline = time.monotonic() + timeout_s
-        pause, shown = _POLL_SECONDS[0], ("", "", "")
-        while True:
-            job = self.job(job_id)
-            seen = (job.status.value, job.state, job.updated_at + str(job.progress) if every_change else "")
-            if seen != shown:
-                shown = seen
-                yield job
-            if job.status in _ENDED:
-                return
+        pause = _POLL_SECONDS[0]
+        while (job := self.job(job_id)).status not in ENDED:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Job {job_id} is {job.status} in {job.state!r} after {timeout_s:.0f} s.")
             time.sleep(pause)
             pause = min(pause * 1.3, _POLL_SECONDS[1])
+        return job
 
     def answer(self, job: Job) -> Answer:
         """The answer of a completed request."""
@@ -464,50 +416,6 @@ class Deployment:
         """The assembled prompt, with its evidence, that a request asked for in place of an answer."""
         told: dict[str, Any] = json.loads(aws.ObjectStore(self.outputs["LakeBucket"]).read(answer.prompt_key))
         return told
-
-    def answer_of(self, job_id: str) -> Answer:
-        """The answer of a job.
-
-        Raises:
-            JobNotFound: there is no such job, or it has no answer (yet).
-        """
-        job = self.job(job_id)
-        if job.kind is not JobKind.ANSWER_REQUEST or job.status is not JobStatus.COMPLETED:
-            raise JobNotFound(
-                f"Job {job_id} has no answer: it is a {job.kind.value} and {job.status.value}.",
-                action="omnilake jobs show JOB says more.",
-            )
-        return self.answer(job)
-
-    def compare(self, first: str, second: str) -> AnswerDiff:
-        """What sets the answer of the second job apart from that of the first. Raises as :meth:`answer_of`."""
-        return compare(self.answer_of(first), self.answer_of(second))
-
-    def link(self, citation: Citation, seconds: int = 3_600) -> str:
-        """An address that a browser opens at what is cited. That of an object is signed with these credentials.
-
-        Args:
-            citation: of an answer.
-            seconds: that a signed address holds.
-        """
-        address, _, fragment = citation.url.partition("#")
-        if not address.startswith("s3://"):
-            return citation.url
-        bucket, _, key = unquote(address.removeprefix("s3://")).partition("/")
-        if bucket == self.outputs["LandingBucket"] and key.startswith(landing.PROCESSED):
-            key = self._original(key, citation.version)
-        where = {"Bucket": bucket, "Key": key}
-        signed = aws.client("s3").generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
-        return f"{signed}#{fragment}" if fragment else str(signed)
-
-    def _original(self, key: str, version: str) -> str:
-        """Where the original of an entry version lies: ``processed/`` holds the newest of its path."""
-        store = aws.ObjectStore(self.outputs["LandingBucket"])
-        newest = store.head(key)
-        if newest is not None and newest["Metadata"].get("omnilake-version", version) == version:
-            return key
-        older = landing.archived(key, version)
-        return key if store.head(older) is None else older
 
     def settings(self, **values: Any) -> Settings:
         """Settings with the names of this deployment's buckets and tables, to use the product's rooms from outside."""
