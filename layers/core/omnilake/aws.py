@@ -33,6 +33,7 @@ R = TypeVar("R")
 
 _SERIALIZE = TypeSerializer().serialize
 _DESERIALIZE = TypeDeserializer().deserialize
+_NOT_THERE = frozenset({"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"})
 
 
 @cache
@@ -91,6 +92,15 @@ class ObjectStore:
         body: bytes = self.open(key, version_id).read()
         return body
 
+    def find(self, key: str) -> bytes | None:
+        """Whole object, or None when it is not there."""
+        try:
+            return self.read(key)
+        except ClientError as error:
+            if error_code(error) in _NOT_THERE:
+                return None
+            raise
+
     def open(self, key: str, version_id: str | None = None) -> Any:
         """Streaming body of an object (``read(n)``, ``iter_chunks``)."""
         pinned = {"VersionId": version_id} if version_id else {}
@@ -123,7 +133,7 @@ class ObjectStore:
         try:
             head: dict[str, Any] = client("s3").head_object(Bucket=self.bucket, Key=key, **pinned)
         except ClientError as error:
-            if error_code(error) in {"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"}:
+            if error_code(error) in _NOT_THERE:
                 return None
             raise
         return head

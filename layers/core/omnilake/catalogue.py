@@ -126,8 +126,8 @@ def describe(archive_id: str, entry_id: str, tenant: str = "") -> Entry:
     """An entry. Raises as :func:`versions`."""
     found = versions(archive_id, entry_id, tenant)
     newest = current(found)
-    key = layout.entry_insights(newest.entry_id, newest.version)
-    insights = aws.lake().read_model(key, Insights) if newest.insights_status and aws.lake().head(key) else None
+    kept = aws.lake().find(layout.entry_insights(newest.entry_id, newest.version)) if newest.insights_status else None
+    insights = Insights.model_validate_json(kept) if kept else None
     return Entry(**dict(newest), versions=len(found), insights=insights)
 
 
@@ -137,10 +137,10 @@ def text(of: EntryVersion, start: int = 0, end: int | None = None) -> TextSpan:
     Raises:
         EntryNotFound: the version has no text (yet).
     """
-    key = layout.entry_text(of.entry_id, of.version)
-    if aws.lake().head(key) is None:
+    kept = aws.lake().find(layout.entry_text(of.entry_id, of.version))
+    if kept is None:
         raise EntryNotFound("This version of the entry has no text.")
-    whole = aws.lake().read(key).decode()
+    whole = kept.decode()
     first = min(start, len(whole))
     last = min(len(whole) if end is None else max(end, first), first + MAX_CHARACTERS, len(whole))
     return TextSpan(text=whole[first:last], start=first, end=last, total=len(whole))

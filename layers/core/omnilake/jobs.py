@@ -27,8 +27,8 @@ _OPEN_VALUES = {":pending": JobStatus.PENDING.value, ":running": JobStatus.RUNNI
 BY_KIND_STATUS = "by_kind_status"
 """Index: partition ``kind_status`` ("ingest_document#RUNNING"), sort ``created_at``."""
 
-BY_DAY = "by_day"
-"""Index: partition ``created_day`` ("2026-11-22", UTC), sort ``created_at``."""
+BY_MONTH = "by_month"
+"""Index: partition ``created_month`` ("2026-11", UTC), sort ``created_at``."""
 
 
 def name_part(archive_id: str) -> str:
@@ -76,7 +76,7 @@ def create(
     )
     item = job.model_dump(mode="json", exclude_none=True) | {
         "kind_status": _kind_status(kind, JobStatus.PENDING),
-        "created_day": created[:10],
+        "created_month": created[:7],
     }
     return _table().put(item, condition="attribute_not_exists(job_id)")
 
@@ -199,35 +199,35 @@ def find(kind: JobKind, status: JobStatus, newest_first: bool = True) -> Iterato
     return (from_item(item) for item in items)
 
 
-def created_on(
-    day: str, since: str, until: str, after: dict[str, Any] | None = None, limit: int = 100
+def created_in(
+    month: str, since: str, until: str, after: dict[str, Any] | None = None, limit: int = 100
 ) -> tuple[list[Job], dict[str, Any] | None]:
-    """Jobs that were created on a day, newest first.
+    """Jobs that were created in a month, newest first.
 
     Args:
-        day: YYYY-MM-DD, UTC.
+        month: YYYY-MM, UTC.
         since: only those created from this time on (ISO 8601, as the records write it).
         until: only those created up to this time.
         after: key to go on after, as an earlier call gave it.
         limit: most of them.
 
     Returns:
-        The jobs, and the key to go on after; None at the day's end.
+        The jobs, and the key to go on after; None at the month's end.
     """
     items, last = _table().page(
         limit,
         after,
-        IndexName=BY_DAY,
-        KeyConditionExpression="created_day = :day AND created_at BETWEEN :since AND :until",
-        ExpressionAttributeValues={":day": day, ":since": since, ":until": until},
+        IndexName=BY_MONTH,
+        KeyConditionExpression="created_month = :month AND created_at BETWEEN :since AND :until",
+        ExpressionAttributeValues={":month": month, ":since": since, ":until": until},
         ScanIndexForward=False,
     )
     return [from_item(item) for item in items], last
 
 
 def place_of(job: Job) -> dict[str, Any]:
-    """Where a job stands in :data:`BY_DAY`: a key to go on after."""
-    return {"job_id": job.job_id, "created_day": job.created_at[:10], "created_at": job.created_at}
+    """Where a job stands in :data:`BY_MONTH`: a key to go on after."""
+    return {"job_id": job.job_id, "created_month": job.created_at[:7], "created_at": job.created_at}
 
 
 def from_item(item: dict[str, Any]) -> Job:

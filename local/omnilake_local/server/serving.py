@@ -14,8 +14,8 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from hypercorn.asyncio import serve as hypercorn_serve
-from hypercorn.config import Config as HypercornConfig
+import uvicorn
+import uvloop
 
 from omnilake_local.server.functions.integration import PythonFunctions
 from omnilake_local.server.pages import Application
@@ -27,10 +27,14 @@ _LOG = logging.getLogger("omnilake_local.server")
 _DEEPEST_RECURSION = 20_000
 """moto's inline Map calls itself once an item; Python's default of 1,000 would end a Map of 900."""
 
+_SWITCH_SECONDS = 0.001
+"""A call of the API passes four threads; with Python's default of 5 ms each hand-over may wait for that long."""
+
 
 def serve(settings: ServerSettings) -> None:
     """Serve until SIGTERM or SIGINT; raises ``SystemExit`` if the port is taken."""
     sys.setrecursionlimit(_DEEPEST_RECURSION)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     _raise_descriptor_limit()
     # A failed state is no failure of this server, and its history tells it; moto would dump its whole parse tree.
     logging.getLogger("moto.stepfunctions.parser.asl.component.eval_component").setLevel(logging.CRITICAL)
@@ -66,27 +70,42 @@ def serve(settings: ServerSettings) -> None:
 
     application = Application({"health": health, "lambda": functions.runtime.usage}, when_started)
     try:
-        asyncio.run(_listen(settings, application, before_saving))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_listen(settings, application, before_saving))
     finally:
         functions.runtime.stop()
 
 
 async def _listen(settings: ServerSettings, application: Application, before_saving: Callable[[], None]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    """Serve with parsers and an event loop in C: this process answers every call of every function."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application,
+            host=HOST,
+            port=settings.port,
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            date_header=False,  # ministack sends both
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    # Signals are ours: uvicorn would end this process by the one that it got, before the workers are stopped.
+    server.capture_signals = contextlib.nullcontext
 
     def begin_stopping() -> None:
         before_saving()
-        stop.set()
+        server.should_exit = True
 
+    loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, begin_stopping)
-    config = HypercornConfig()
-    config.bind = [f"{HOST}:{settings.port}"]
-    config.keep_alive_timeout = 75
-    config.graceful_timeout = 1
-    config.loglevel = "WARNING"
-    await hypercorn_serve(application, config, shutdown_trigger=stop.wait)
+    await server.serve()
 
 
 def _raise_descriptor_limit() -> None:

@@ -51,7 +51,7 @@ def aged(job_id: str, created_at: str) -> None:
     table = aws.table("jobs_table")
     item = table.get({"job_id": job_id})
     assert item is not None
-    table.put(item | {"created_at": created_at, "created_day": created_at[:10]})
+    table.put(item | {"created_at": created_at, "created_month": created_at[:7]})
 
 
 def test_a_list_holds_what_the_caller_may_see_newest_first(send: Send) -> None:

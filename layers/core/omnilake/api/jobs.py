@@ -25,6 +25,8 @@ _KEPT_DAYS = 90
 _MOST_READS = 60
 """Queries for one page of a list: with rare matches a page may be short, and go on at its cursor."""
 
+_MOST_A_READ = 100
+
 _RETRIED = {JobKind.INGEST_DOCUMENT, JobKind.INGEST_COLLECTION, JobKind.REINDEX_ARCHIVE}
 _REDRIVEN = {JobKind.INGEST_COLLECTION, JobKind.REINDEX_ARCHIVE, JobKind.REMOVE_ENTRIES}
 
@@ -61,16 +63,18 @@ def list_all(
             mine[key] = readable(who, job)
         return mine[key]
 
+    most = _MOST_A_READ if any((kind, status, archive_id)) else limit
     for _ in range(_MOST_READS):
-        day = str(position.get("day") or last[:10])
-        if day < first[:10]:
+        month = str(position.get("month") or last[:7])
+        if month < first[:7]:
             return page(found, "")
-        batch, after = jobs.created_on(day, first, last, position.get("after"))
+        batch, after = jobs.created_in(month, first, last, position.get("after"), most)
+        most = _MOST_A_READ
         for job in filter(fits, batch):
             found.append(view(job))
             if len(found) == limit:
-                return page(found, pagination.make_cursor({"day": day, "after": jobs.place_of(job)}, scope))
-        position = {"day": day, "after": after} if after else {"day": _before(day)}
+                return page(found, pagination.make_cursor({"month": month, "after": jobs.place_of(job)}, scope))
+        position = {"month": month, "after": after} if after else {"month": _before(month)}
     return page(found, pagination.make_cursor(position, scope))
 
 
@@ -170,5 +174,5 @@ def _span(since: str, until: str) -> tuple[str, str]:
         raise InvalidFields("since and until are ISO 8601 dates or times.") from error
 
 
-def _before(day: str) -> str:
-    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+def _before(month: str) -> str:
+    return (date.fromisoformat(f"{month}-01") - timedelta(days=1)).isoformat()[:7]

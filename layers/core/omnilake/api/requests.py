@@ -224,5 +224,5 @@ def _answer(job_id: str) -> Answer:
 
 
 def _score(job_id: str) -> Score | None:
-    key = layout.answer_part(job_id, "score")
-    return aws.lake().read_model(key, Score) if aws.lake().head(key) else None
+    kept = aws.lake().find(layout.answer_part(job_id, "score"))
+    return Score.model_validate_json(kept) if kept else None
