@@ -408,7 +408,7 @@ def test_globs_are_expanded_and_what_matches_nothing_is_wrong_usage(
 
 class TestArchives:
     @pytest.fixture
-    def defined(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    def defined(self, wire: Wire) -> list[dict[str, Any]]:
         """What archives were created with."""
         defined: list[dict[str, Any]] = []
 
@@ -416,8 +416,7 @@ class TestArchives:
             defined.append({name: value for name, value in json.loads(request.content).items() if value != ""})
             return reply(any_archive("docs", store_id="s-1"), 201)
 
-        wire = Wire(routes={"POST /v1/archives": create})
-        monkeypatch.setattr(connection, "connect", lambda stack: wire.client())
+        wire.routes["POST /v1/archives"] = create
         return defined
 
     def test_are_created_with_defaults_of_the_product(self, defined: list[dict[str, Any]]) -> None:

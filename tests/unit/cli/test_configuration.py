@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 from wire import Wire, reply
 
 from omnilake import cli
-from omnilake.cli import connection
 from omnilake.configuration import product
 
 PRODUCT = product("extractive")
@@ -22,17 +21,13 @@ def state(version: str) -> dict[str, Any]:
     return {"configuration": PRODUCT.model_dump(mode="json"), **told}
 
 
-@pytest.fixture
-def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
-    made = Wire(
-        routes={
-            "GET /v1/configuration": reply(state("v1"), etag='"v1"'),
-            "POST /v1/configuration/check": reply(state("")),
-            "PUT /v1/configuration": reply(state("v2")),
-        }
-    )
-    monkeypatch.setattr(connection, "connect", lambda stack: made.client())
-    return made
+@pytest.fixture(autouse=True)
+def _routes(wire: Wire) -> None:
+    wire.routes |= {
+        "GET /v1/configuration": reply(state("v1"), etag='"v1"'),
+        "POST /v1/configuration/check": reply(state("")),
+        "PUT /v1/configuration": reply(state("v2")),
+    }
 
 
 def run(*arguments: str) -> Result:

@@ -12,19 +12,10 @@ from click.testing import CliRunner, Result
 from wire import Reply, Wire, any_job, problem, reply
 
 from omnilake import cli
-from omnilake.cli import connection
 from omnilake.entries import entry_id_of
 
 PIER = entry_id_of("harbour", "s3", "runbooks/pier-seven.md")
 ENTRY = {"entry_id": PIER, "version": "2", "archive_id": "harbour", "name": "runbooks/pier-seven.md", "chunks": 3}
-
-
-@pytest.fixture
-def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
-    made = Wire()
-    monkeypatch.setattr(connection, "connect", lambda stack: made.client())
-    monkeypatch.setenv("COLUMNS", "200")
-    return made
 
 
 def run(*arguments: str, **told: Any) -> Result:
@@ -84,7 +75,7 @@ class TestAdd:
         assert wire.calls[0].headers["idempotency-key"] == "k"
 
     def test_a_text_comes_from_the_standard_input(self, wire: Wire) -> None:
-        wire.replies.append(reply({"job_id": "ingest-1", "entry_id": "e1"}, 202))
+        wire.replies += [reply({"job_id": "ingest-1", "entry_id": "e1"}, 202), reply(any_job("ingest-1"))]
         done = run("add", "harbour", "--file", "-", "--no-wait", "--json", input="Low tide at noon.")
         assert json.loads(done.output)["entry_id"] == "e1"
         assert wire.bodies()[0]["content"] == "Low tide at noon."
@@ -207,17 +198,3 @@ class TestSearch:
     def test_nothing_found_is_said(self, wire: Wire) -> None:
         wire.replies.append(reply({"results": []}))
         assert run("search", "harbour", "When?").output == "Nothing was found.\n"
-
-
-def test_every_shell_gets_its_script() -> None:
-    for shell, word in (("bash", "complete"), ("zsh", "compdef"), ("fish", "complete --no-files")):
-        done = run("completion", shell)
-        assert done.exit_code == 0
-        assert word in done.output
-        assert "_OMNILAKE_COMPLETE" in done.output
-
-
-def test_a_shell_completes_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = {"_OMNILAKE_COMPLETE": "bash_complete", "COMP_WORDS": "omnilake jo", "COMP_CWORD": "1"}
-    result = CliRunner().invoke(cli.cli, [], env=environment, prog_name="omnilake")
-    assert "plain,jobs" in result.output

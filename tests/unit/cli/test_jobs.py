@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from wire import Wire, any_job, problem, reply
 
 from omnilake import cli
-from omnilake.cli import connection
 from omnilake.cli.timeline import bar, rows_of
 from omnilake.client.types import JobRecord
 
@@ -40,14 +39,6 @@ def answered(**fields: Any) -> dict[str, Any]:
         started_by="iam:arn:aws:iam::1:role/analyst",
         **fields,
     )
-
-
-@pytest.fixture
-def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
-    made = Wire()
-    monkeypatch.setattr(connection, "connect", lambda stack: made.client())
-    monkeypatch.setenv("COLUMNS", "200")
-    return made
 
 
 def run(*arguments: str) -> Result:

@@ -1,6 +1,6 @@
 """The command line: ``omnilake``. Not part of the Lambda layer.
 
-Exit codes: 0 done, 1 refused or failed (the message says why and what to do), 2 wrong usage, 3 the answer abstains.
+Exit codes, and what ``--json`` prints: docs/command-line.md.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ from omnilake.cli.upload import upload
 from omnilake.client.signing import ENDPOINT_VARIABLE, TOKEN_VARIABLE
 from omnilake.errors import OmniLakeError
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="omnilake")
@@ -41,7 +44,13 @@ from omnilake.errors import OmniLakeError
 def cli(context: click.Context, stack: str, embedded: bool | None, endpoint: str | None) -> None:
     """OmniLake: documents in, checked answers out.
 
-    AWS credentials sign what is asked, or the token in OMNILAKE_TOKEN goes with it.
+    \b
+    omnilake archive create team
+    omnilake upload team handbook/ "notes/**/*.md"
+    omnilake ask team "Who is on call?"
+
+    Commands go to the API of a stack. AWS credentials sign what is asked, or the token in OMNILAKE_TOKEN goes with it.
+    Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no answer, 130 interrupted. docs/command-line.md.
     """
     context.obj = stack
     if embedded:
@@ -81,8 +90,9 @@ def main() -> None:
     """Entry point: errors that the product raises on purpose are shown without a stack trace."""
     try:
         code = cli(standalone_mode=False)  # click returns the code of Context.exit in this mode
-    except click.exceptions.Abort:
-        sys.exit(130)
+    except click.exceptions.Abort:  # Ctrl-C, or a question was answered with no
+        click.echo("Aborted.", err=True)
+        sys.exit(INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -7,7 +7,7 @@ from typing import IO, Any
 import click
 
 from omnilake.cli import connection
-from omnilake.cli.connection import json_option, print_json
+from omnilake.cli.connection import json_option, wait_option
 from omnilake.cli.following import follow_documents
 
 
@@ -16,9 +16,11 @@ from omnilake.cli.following import follow_documents
 @click.argument("text", required=False)
 @click.option("--file", type=click.File(encoding="utf-8"), help="The text; - is the standard input.")
 @click.option("--source", "sources", multiple=True, metavar="ADDRESS", help="Where it comes from; may be repeated.")
-@click.option("--effective-on", default="", help="ISO 8601 date or time from which it holds.")
-@click.option("--key", "idempotency_key", default="", help="The same text under the same key is added once.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is searchable.")
+@click.option("--effective-on", default="", metavar="WHEN", help="ISO 8601 date or time from which it holds.")
+@click.option(
+    "--key", "idempotency_key", default="", metavar="KEY", help="The same text under the same key is added once."
+)
+@wait_option("it is searchable")
 @json_option
 @click.pass_obj
 def add(
@@ -39,10 +41,6 @@ def add(
     fields: dict[str, Any] = {"effective_on": effective_on} if effective_on else {}
     lake = connection.connect(stack)
     job = lake.entries.add(archive_id, content, sources=sources, idempotency_key=idempotency_key, **fields)
-    if as_json:
-        if wait:
-            job.completed()
-        print_json(job.accepted)
-        return
-    click.echo(f"entry {job.entry_id}")
-    follow_documents(lake, job, wait=wait)
+    if not as_json:
+        click.echo(f"entry {job.entry_id}")
+    follow_documents(lake, job, wait=wait, as_json=as_json)

@@ -8,7 +8,7 @@ from typing import IO, Any, get_args
 import click
 
 from omnilake.cli import connection
-from omnilake.cli.connection import json_option, print_json, print_rows
+from omnilake.cli.connection import confirm_option, json_option, print_json, print_rows, wait_option
 from omnilake.cli.following import follow_documents
 from omnilake.models import Archive, ChunkingConfig
 
@@ -109,6 +109,7 @@ def update(stack: str, archive_id: str, description: str | None, definition: IO[
 @click.option("--write", multiple=True, metavar="WHO", help="May write, and read.")
 @click.option("--administer", multiple=True, metavar="WHO", help="May do all.")
 @click.option("--private", is_flag=True, help="Only the owner may use it.")
+@json_option
 @click.pass_obj
 def access(
     stack: str,
@@ -117,36 +118,50 @@ def access(
     write: tuple[str, ...],
     administer: tuple[str, ...],
     private: bool,
+    as_json: bool,
 ) -> None:
-    """Who may do what with an archive; with options, say it anew."""
+    """Who may do what with an archive; with options, say it anew.
+
+    Options replace all that was said before: who is not named may no more.
+    """
     archives = connection.connect(stack).archives
     told = {"read": [*read], "write": [*write], "administer": [*administer]}
     if private and any(told.values()):
         raise click.UsageError("--private excludes the others.")
     changed = private or any(told.values())
-    print_json(archives.set_access(archive_id, told) if changed else archives.access(archive_id))
+    state = archives.set_access(archive_id, told) if changed else archives.access(archive_id)
+    if as_json:
+        print_json(state)
+        return
+    access = state.access.model_dump()
+    print_rows((f"{right:<10}", ", ".join(access[right]) or "nobody else") for right in told)
+    print_rows([(f"{'owner':<10}", state.owner or "nobody")])
 
 
 @archive.command()
 @click.argument("archive_id")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it has ended.")
+@wait_option("it has ended")
+@json_option
 @click.pass_obj
-def reindex(stack: str, archive_id: str, wait: bool) -> None:
+def reindex(stack: str, archive_id: str, wait: bool, as_json: bool) -> None:
     """Cut and embed all of an archive anew with its present settings. Questions are answered meanwhile."""
     lake = connection.connect(stack)
-    follow_documents(lake, lake.archives.reindex(archive_id), wait=wait)
+    follow_documents(lake, lake.archives.reindex(archive_id), wait=wait, as_json=as_json)
 
 
 @archive.command()
 @click.argument("archive_id")
-@click.confirmation_option("--yes", prompt="Delete the archive?", help="Do not ask.")
+@confirm_option("Delete the archive?")
+@json_option
 @click.pass_obj
-def rm(stack: str, archive_id: str) -> None:
+def rm(stack: str, archive_id: str, as_json: bool) -> None:
     """Delete an archive that holds nothing any more."""
     lake = connection.connect(stack)
     job = lake.archives.delete(archive_id)
     if job is not None:
-        follow_documents(lake, job, wait=True)
+        follow_documents(lake, job, wait=True, as_json=as_json)
+    elif not as_json:
+        click.echo(f"{archive_id}  deleted")
 
 
 def _show(made: Archive, as_json: bool) -> None:

@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import click
 
 from omnilake.cli import connection
 from omnilake.cli.answers import ABSTAINED, answer_of, follow, tell
+from omnilake.cli.connection import json_option
+from omnilake.cli.scope import parse_filter, scope_options
 from omnilake.models import (
     AnswerStatus,
     AnswerStyle,
     Deliverable,
-    Filter,
-    FilterOperator,
-    FilterValue,
     ProviderChoices,
     RetrievalMode,
 )
 
-_NUMBERS = ("page", "time")
-_COLUMN = "column."
 _STEPS = tuple(ProviderChoices.model_fields)
-
-
-def parse_filter(told: str) -> Filter:
-    """A filter out of ``field=value`` or ``field:operator=value``; ``in`` takes values with commas between them.
-
-    Values of pages, times and columns are numbers where they look like numbers. All others are text.
-
-    Raises:
-        click.BadParameter: another form, or an operator that there is not.
-    """
-    left, equals, right = told.partition("=")
-    field, _, operator = left.partition(":")
-    if not equals or not field:
-        raise click.BadParameter(f"{told!r} is not field=value or field:operator=value.")
-    try:
-        wanted = FilterOperator(operator or "eq")
-    except ValueError:
-        raise click.BadParameter(f"There is no operator {operator!r}: {', '.join(FilterOperator)}.") from None
-    if wanted is FilterOperator.IN:
-        return Filter(field=field, operator=wanted, value=[_value(field, each.strip()) for each in right.split(",")])
-    return Filter(field=field, operator=wanted, value=_value(field, right))
 
 
 def parse_models(told: tuple[str, ...]) -> dict[str, str]:
@@ -61,33 +36,18 @@ def parse_models(told: tuple[str, ...]) -> dict[str, str]:
     return chosen
 
 
-def _value(field: str, told: str) -> FilterValue:
-    if field in _NUMBERS or field.startswith(_COLUMN):
-        for number in (int, float):
-            with contextlib.suppress(ValueError):
-                return number(told)
-    return told
-
-
 @click.command()
-@click.argument("archive_id")
-@click.argument("question")
+@scope_options
 @click.option("--goal", help="What the answer is for.")
-@click.option("--also", multiple=True, metavar="ARCHIVE", help="Ask this archive too; may be repeated.")
 @click.option(
-    "--filter",
-    "filters",
-    multiple=True,
-    metavar="FIELD[:OP]=VALUE",
-    help=f"Only chunks of which this holds; may be repeated. OP: {', '.join(FilterOperator)}. docs/asking.md.",
+    "--mode",
+    type=click.Choice([mode.value for mode in RetrievalMode], case_sensitive=False),
+    help="EXCLUSIVE: only what matches (default). INCLUSIVE: all of the archive.",
 )
-@click.option("--mode", type=click.Choice([mode.value for mode in RetrievalMode], case_sensitive=False))
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="INCLUSIVE: what has it comes first.")
 @click.option("--related", "related_to", metavar="JOB", help="Only the sources of this job's answer.")
 @click.option("--business", "business_id", metavar="ID", help="Only documents of this tenant.")
 @click.option("--region", metavar="NAME", help="Only documents of this region of the tenant.")
-@click.option("--retriever", "retrievers", multiple=True, metavar="NAME", help="In place of what would be chosen.")
-@click.option("--as-of", "as_of", metavar="WHEN", help="A date or time (ISO 8601), or the version of a store.")
 @click.option("--style", type=click.Choice([style.value for style in AnswerStyle]), help="Default: concise.")
 @click.option("--model", "models", multiple=True, metavar="STEP=NAME", help="A configured model for a step.")
 @click.option("--max-cost", type=click.FloatRange(0), metavar="USD", help="Most that models may cost.")
@@ -98,7 +58,7 @@ def _value(field: str, told: str) -> FilterValue:
 @click.option("--quote", is_flag=True, help="Only what the answer would take: tokens, calls, money, time.")
 @click.option("--to", "destination_archive", metavar="ARCHIVE", help="The answer becomes an entry of this archive.")
 @click.option("--key", "idempotency_key", metavar="KEY", help="The same request under the same key is asked once.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@json_option
 @click.pass_obj
 def ask(
     stack: str,
@@ -118,7 +78,10 @@ def ask(
     region: str | None,
     **told: Any,
 ) -> None:
-    """Ask an archive a question."""
+    """Ask an archive a question: its progress, then the answer with its citations.
+
+    The exit code is 3 when the archive does not hold an answer.
+    """
     if prompt_only and quote:
         raise click.UsageError("--prompt-only and --quote exclude one another.")
     if related_to:

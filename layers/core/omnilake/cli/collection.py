@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from omnilake.cli import connection
+from omnilake.cli.connection import json_option, wait_option
 from omnilake.cli.following import follow_documents
 
 
@@ -15,14 +16,20 @@ def collection() -> None:
 
 @collection.command()
 @click.argument("archive_id")
-@click.option("--prefix", default="", help="s3://bucket/below/here/: every object below it.")
-@click.option("--manifest", default="", help="s3://bucket/key: JSON lines of object references or records.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until all batches have ended.")
+@click.option("--prefix", default="", metavar="ADDRESS", help="s3://bucket/below/here/: every object below it.")
+@click.option(
+    "--manifest", default="", metavar="ADDRESS", help="s3://bucket/key: JSON lines of object references or records."
+)
+@wait_option("all batches have ended")
+@json_option
 @click.pass_obj
-def start(stack: str, archive_id: str, prefix: str, manifest: str, wait: bool) -> None:
+def start(stack: str, archive_id: str, prefix: str, manifest: str, wait: bool, as_json: bool) -> None:
     """Ingest a collection.
 
     Documents that can't be ingested are listed with their reasons, and the exit code is 1.
     """
+    if bool(prefix) == bool(manifest):
+        raise click.UsageError("Give --prefix or --manifest, and not both.")
     lake = connection.connect(stack)
-    follow_documents(lake, lake.collections.start(archive_id, prefix=prefix, manifest=manifest), wait=wait)
+    job = lake.collections.start(archive_id, prefix=prefix, manifest=manifest)
+    follow_documents(lake, job, wait=wait, as_json=as_json)

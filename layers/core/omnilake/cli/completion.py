@@ -14,8 +14,10 @@ _VARIABLE = "_OMNILAKE_COMPLETE"
 def completion(context: click.Context, shell: str) -> None:
     """Print the script that completes commands in a SHELL.
 
-    bash: eval "$(omnilake completion bash)" in ~/.bashrc; zsh likewise in ~/.zshrc; fish: omnilake completion fish >
-    ~/.config/fish/completions/omnilake.fish
+    \b
+    ~/.bashrc:  eval "$(omnilake completion bash)"
+    ~/.zshrc:   eval "$(omnilake completion zsh)"
+    fish:       omnilake completion fish > ~/.config/fish/completions/omnilake.fish
     """
     kind = get_completion_class(shell)
     if kind is None:

@@ -8,18 +8,21 @@ from typing import IO, Any
 import click
 
 from omnilake.cli import connection
-from omnilake.cli.connection import print_json
+from omnilake.cli.connection import json_option, print_json
 
 
 @click.group()
 def configuration() -> None:
-    """The configuration of answering: models and prices, steps, prompts, routes, retrievers, fusion."""
+    """How questions are answered: models and prices, steps, prompts, routes, retrievers, fusion."""
 
 
 @configuration.command()
 @click.pass_obj
 def show(stack: str) -> None:
-    """The configuration in force, as JSON that can be edited and put back; its hash and version on the error output."""
+    """The configuration in force, as JSON that can be edited and put back.
+
+    Its hash and version are on the error output.
+    """
     found = connection.connect(stack).configuration.get()
     print_json(found.configuration)
     click.echo(f"hash {found.hash}, {f'version {found.version}' if found.version else 'of the product'}", err=True)
@@ -27,20 +30,28 @@ def show(stack: str) -> None:
 
 @configuration.command()
 @click.argument("file", type=click.File(encoding="utf-8"))
+@json_option
 @click.pass_obj
-def check(stack: str, file: IO[str]) -> None:
+def check(stack: str, file: IO[str], as_json: bool) -> None:
     """Whether a configuration would work in this deployment. Nothing is changed."""
     found = connection.connect(stack).configuration.check(_read(file))
-    click.echo(f"It fits: hash {found.hash}.")
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(f"It fits: hash {found.hash}.")
 
 
 @configuration.command()
 @click.argument("file", type=click.File(encoding="utf-8"))
+@json_option
 @click.pass_obj
-def put(stack: str, file: IO[str]) -> None:
+def put(stack: str, file: IO[str], as_json: bool) -> None:
     """Check a configuration and put it in force, from the next request on."""
     found = connection.connect(stack).configuration.put(_read(file))
-    click.echo(f"In force: hash {found.hash}, version {found.version}.")
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(f"In force: hash {found.hash}, version {found.version}.")
 
 
 def _read(file: IO[str]) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import click
 from pydantic import BaseModel, TypeAdapter
@@ -13,7 +13,19 @@ from omnilake.client.client import OmniLake
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, in the API's shape.")
+
+
+def wait_option(until: str) -> Callable[[Command], Command]:
+    """``--wait/--no-wait``: whether a command that starts a job waits until something is so."""
+    return click.option("--wait/--no-wait", default=True, show_default=True, help=f"Wait until {until}.")
+
+
+def confirm_option(question: str) -> Callable[[Command], Command]:
+    """``--yes``: without it a command that takes something away asks first."""
+    return click.confirmation_option("--yes", prompt=question, help="Do not ask.")
 
 
 def connect(stack: str) -> OmniLake:

@@ -7,7 +7,7 @@ import re
 import click
 
 from omnilake.cli import connection
-from omnilake.cli.connection import json_option, print_json
+from omnilake.cli.connection import confirm_option, json_option, print_json, wait_option
 from omnilake.cli.following import follow_documents
 from omnilake.client.client import OmniLake
 from omnilake.errors import EntryNotFound
@@ -74,13 +74,15 @@ def text(stack: str, archive_id: str, name: str, version: str) -> None:
 @entries.command()
 @click.argument("archive_id")
 @click.argument("name")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is proved to be gone.")
-@click.confirmation_option("--yes", prompt="Remove the entry with all its versions?", help="Do not ask.")
+@wait_option("it is proved to be gone")
+@confirm_option("Remove the entry with all its versions?")
+@json_option
 @click.pass_obj
-def rm(stack: str, archive_id: str, name: str, wait: bool) -> None:
+def rm(stack: str, archive_id: str, name: str, wait: bool, as_json: bool) -> None:
     """Remove an entry with all its versions; the job proves that it is gone."""
     lake = connection.connect(stack)
-    follow_documents(lake, lake.entries.delete(archive_id, entry_id_of(lake, archive_id, name)), wait=wait)
+    job = lake.entries.delete(archive_id, entry_id_of(lake, archive_id, name))
+    follow_documents(lake, job, wait=wait, as_json=as_json)
 
 
 def entry_id_of(lake: OmniLake, archive_id: str, name: str) -> str:

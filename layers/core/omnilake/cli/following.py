@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from omnilake.cli.connection import print_json
 from omnilake.client.client import JobHandle, OmniLake
 from omnilake.client.types import JobItem, JobRecord
 from omnilake.models import JobStatus
@@ -27,9 +28,17 @@ def bars(console: Console) -> Progress:
     )
 
 
-def follow_documents(lake: OmniLake, job: JobHandle, *, wait: bool, timeout_s: float = 86_400) -> None:
-    """Tell the job's id, and show it until it has ended; exits with 1 when it, or some of its documents, failed."""
-    click.echo(job.job_id)
+def follow_documents(
+    lake: OmniLake, job: JobHandle, *, wait: bool, as_json: bool = False, timeout_s: float = 86_400
+) -> None:
+    """Tell the job's id, and show it until it has ended; exits with 1 when it, or some of its documents, failed.
+
+    As JSON the output is one document: what the API says of the job when it has started it, or when it has ended.
+    """
+    if not as_json:
+        click.echo(job.job_id)
+    elif not wait:
+        _print_job(job, job.record())
     if not wait:
         return
     with bars(Console(stderr=True)) as progress:
@@ -42,7 +51,22 @@ def follow_documents(lake: OmniLake, job: JobHandle, *, wait: bool, timeout_s: f
             progress.update(task, total=counts.get("documents"), completed=done, note=note or record.state)
 
         record = job.wait(timeout_s, show)
-    show_end(lake, record)
+    end(lake, job, record, as_json=as_json)
+
+
+def end(lake: OmniLake, job: JobHandle, record: JobRecord, *, as_json: bool) -> None:
+    """Show how a job ended; exits with 1 when it, or some of its documents, failed."""
+    if not as_json:
+        show_end(lake, record)
+        return
+    _print_job(job, record)
+    if record.progress.get("failed") or record.status is not JobStatus.COMPLETED:
+        raise click.exceptions.Exit(1)
+
+
+def _print_job(job: JobHandle, record: JobRecord) -> None:
+    """A job as the API answers with it, with the entry that it makes where there is one."""
+    print_json(job.accepted.model_dump(mode="json", exclude_defaults=True) | record.model_dump(mode="json"))
 
 
 def show_end(lake: OmniLake, record: JobRecord) -> None:

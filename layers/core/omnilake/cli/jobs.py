@@ -7,12 +7,10 @@ from rich.console import Console
 
 from omnilake.cli import connection
 from omnilake.cli.answers import follow
-from omnilake.cli.connection import json_option, print_json, print_rows
-from omnilake.cli.following import follow_documents, show_end, show_failed
+from omnilake.cli.connection import json_option, print_json, print_rows, wait_option
+from omnilake.cli.following import end, follow_documents, show_failed
 from omnilake.cli.timeline import show_timeline
 from omnilake.models import JobKind, JobStatus
-
-wait_option = click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it has ended.")
 
 
 @click.group()
@@ -36,21 +34,24 @@ def show(stack: str, job_id: str, as_json: bool) -> None:
 @jobs.command()
 @click.argument("job_id")
 @click.option("--timeout", type=click.FloatRange(1), default=3_600, show_default=True, help="Seconds to wait.")
+@json_option
 @click.pass_obj
-def watch(stack: str, job_id: str, timeout: float) -> None:
+def watch(stack: str, job_id: str, timeout: float, as_json: bool) -> None:
     """Show a job until it ends; the exit code is 1 when it does not complete."""
     lake = connection.connect(stack)
-    job = follow(lake.jobs.handle(job_id), timeout)
-    show_timeline(Console(), job)
-    show_end(lake, job)
+    handle = lake.jobs.handle(job_id)
+    job = follow(handle, timeout)
+    if not as_json:
+        show_timeline(Console(), job)
+    end(lake, handle, job, as_json=as_json)
 
 
 @jobs.command()
 @click.option("--kind", type=click.Choice([kind.value for kind in JobKind]), help="Only jobs of this kind.")
 @click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Only jobs of this status.")
-@click.option("--archive", "archive_id", default="", help="Only jobs of this archive.")
-@click.option("--since", default="", help="Started at or after then, ISO 8601.")
-@click.option("--until", default="", help="Started before then, ISO 8601.")
+@click.option("--archive", "archive_id", default="", metavar="ID", help="Only jobs of this archive.")
+@click.option("--since", default="", metavar="WHEN", help="Started at or after then, ISO 8601.")
+@click.option("--until", default="", metavar="WHEN", help="Started before then, ISO 8601.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most jobs.")
 @json_option
 @click.pass_obj
@@ -93,28 +94,37 @@ def failed(stack: str, job_id: str, as_json: bool) -> None:
 
 @jobs.command()
 @click.argument("job_id")
+@json_option
 @click.pass_obj
-def cancel(stack: str, job_id: str) -> None:
+def cancel(stack: str, job_id: str, as_json: bool) -> None:
     """Stop a job. What it has done stays."""
     job = connection.connect(stack).jobs.cancel(job_id)
-    click.echo(f"{job.job_id}  {job.status.value}")
+    if as_json:
+        print_json(job)
+    else:
+        click.echo(f"{job.job_id}  {job.status.value}")
 
 
 @jobs.command()
 @click.argument("job_id")
-@wait_option
+@wait_option("it has ended")
+@json_option
 @click.pass_obj
-def retry(stack: str, job_id: str, wait: bool) -> None:
+def retry(stack: str, job_id: str, wait: bool, as_json: bool) -> None:
     """Ingest again what failed of an ended ingestion or collection, and only that."""
     lake = connection.connect(stack)
-    follow_documents(lake, lake.jobs.retry(job_id), wait=wait)
+    follow_documents(lake, lake.jobs.retry(job_id), wait=wait, as_json=as_json)
 
 
 @jobs.command()
 @click.argument("job_id")
-@wait_option
+@wait_option("it has ended")
+@json_option
 @click.pass_obj
-def redrive(stack: str, job_id: str, wait: bool) -> None:
-    """Let a collection, reindexing or removal that failed or timed out go on; what was done is not done again."""
+def redrive(stack: str, job_id: str, wait: bool, as_json: bool) -> None:
+    """Let a collection, reindexing or removal that failed go on.
+
+    Also one that timed out. What was done is not done again.
+    """
     lake = connection.connect(stack)
-    follow_documents(lake, lake.jobs.redrive(job_id), wait=wait)
+    follow_documents(lake, lake.jobs.redrive(job_id), wait=wait, as_json=as_json)

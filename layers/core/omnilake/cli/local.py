@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _LOG_LINES = 40
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object: what `status` shows.")
+
 state_dir_option = click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -64,16 +66,19 @@ def local() -> None:
 @local.command()
 @state_dir_option
 @click.option("--port", type=click.IntRange(1, 65_535), help="Default: 4566, or the next free one.")
-def up(state_dir: Path | None, port: int | None) -> None:
+@json_option
+def up(state_dir: Path | None, port: int | None, as_json: bool) -> None:
     """Start the embedded cloud and deploy this checkout to it; do nothing that is done already."""
-    console = Console()
+    console = Console(stderr=as_json)
     started = time.monotonic()
     with _explained_errors():
         from omnilake_local import lifecycle, paths, progress
 
-        server = lifecycle.up(
-            paths.find_project(), paths.find_state_dir(state_dir), port=port, progress=progress.StepPrinter(console)
-        )
+        project, state = paths.find_project(), paths.find_state_dir(state_dir)
+        server = lifecycle.up(project, state, port=port, progress=progress.StepPrinter(console))
+        if as_json:
+            click.echo(json.dumps(lifecycle.status(project, state).as_dict(), indent=2))
+            return
     console.print(
         f"Ready at {server.endpoint_url} in {time.monotonic() - started:.1f} s. "
         "`omnilake local status` shows more; `omnilake local down` stops it and keeps its state.",
@@ -97,9 +102,12 @@ def down(state_dir: Path | None) -> None:
 
 @local.command()
 @state_dir_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def status(state_dir: Path | None, as_json: bool) -> None:
-    """Show endpoint, stack, functions with peak memory, queues, and the environment for boto3 and the AWS CLI."""
+    """Show endpoint, stack, functions with peak memory, and queues.
+
+    The last lines are the environment for boto3, the AWS CLI and the Python client.
+    """
     with _explained_errors():
         from omnilake_local import lifecycle, paths
 
@@ -143,7 +151,7 @@ def _cell(value: object) -> str:
 @state_dir_option
 @click.option("--server", is_flag=True, help="The server's own log.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until interrupted.")
-@click.option("--lines", "-n", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--lines", "-n", type=click.IntRange(1), default=100, show_default=True, help="Most of the last lines.")
 def logs(function: str | None, state_dir: Path | None, server: bool, follow: bool, lines: int) -> None:
     """Show what functions wrote: all of them, or those whose name contains FUNCTION."""
     if server and function:
@@ -169,7 +177,10 @@ def logs(function: str | None, state_dir: Path | None, server: bool, follow: boo
 @click.option("--port", type=click.IntRange(1, 65_535), help="Default: 4580, or the next free one.")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 def console(execution: str | None, state_dir: Path | None, port: int | None, no_browser: bool) -> None:
-    """Serve a read-only page of state machines and executions; with EXECUTION (an ARN) open that one."""
+    """Serve a read-only page of state machines and executions.
+
+    With EXECUTION (an ARN) it opens that one.
+    """
     with _explained_errors():
         from omnilake_local import cloud
         from omnilake_local import console as page

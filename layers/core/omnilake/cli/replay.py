@@ -10,20 +10,20 @@ from rich.console import Console
 from omnilake.cli import connection
 from omnilake.cli.answers import answer_of, follow, show_diff, tell
 from omnilake.cli.ask import parse_models
-from omnilake.cli.connection import print_json
+from omnilake.cli.connection import json_option, print_json
 
 
 @click.command()
 @click.argument("job_id")
 @click.option("--model", "models", multiple=True, metavar="STEP=NAME", help="Fork: with this model for a step.")
 @click.option("--as-of", "as_of", metavar="WHEN", help="Fork: over the archives as of then.")
-@click.option("--json", "as_json", is_flag=True, help="Print the new answer, or of a fork the difference, as JSON.")
+@json_option
 @click.pass_obj
 def replay(stack: str, job_id: str, models: tuple[str, ...], as_of: str | None, as_json: bool) -> None:
     """Make an answer again from what was recorded of it, byte for byte; no model is called.
 
     Exits with 1 when it does not say the same as before. With --model or --as-of it forks: the new answer is shown with
-    what sets it apart.
+    what sets it apart. As JSON: the new answer, or of a fork the difference.
     """
     lake = connection.connect(stack)
     before = lake.answers.get(job_id)
@@ -51,10 +51,10 @@ def replay(stack: str, job_id: str, models: tuple[str, ...], as_of: str | None, 
 @click.command()
 @click.argument("first")
 @click.argument("second")
-@click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON.")
+@json_option
 @click.pass_obj
 def diff(stack: str, first: str, second: str, as_json: bool) -> None:
-    """What sets the answer of the SECOND job apart from that of the FIRST: claims added, removed, changed."""
+    """What sets two answers apart: claims of the SECOND job's added, removed and changed against the FIRST's."""
     difference = connection.connect(stack).answers.diff(first, second)
     if as_json:
         print_json(difference)

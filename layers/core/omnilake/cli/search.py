@@ -10,26 +10,14 @@ from rich.markup import escape
 
 from omnilake.cli import connection
 from omnilake.cli.answers import place
-from omnilake.cli.ask import parse_filter
 from omnilake.cli.connection import json_option, print_json
-from omnilake.models import FilterOperator
+from omnilake.cli.scope import parse_filter, scope_options
 
 _SHOWN_CHARACTERS = 300
 
 
 @click.command()
-@click.argument("archive_id")
-@click.argument("question")
-@click.option("--also", multiple=True, metavar="ARCHIVE", help="Search this archive too; may be repeated.")
-@click.option(
-    "--filter",
-    "filters",
-    multiple=True,
-    metavar="FIELD[:OP]=VALUE",
-    help=f"Only chunks of which this holds; may be repeated. OP: {', '.join(FilterOperator)}. docs/asking.md.",
-)
-@click.option("--retriever", "retrievers", multiple=True, metavar="NAME", help="In place of what would be chosen.")
-@click.option("--as-of", "as_of", metavar="WHEN", help="A date or time (ISO 8601), or the version of a store.")
+@scope_options
 @click.option("--limit", type=click.IntRange(1, 1_000), default=10, show_default=True, help="Most passages.")
 @json_option
 @click.pass_obj

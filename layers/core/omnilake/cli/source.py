@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from omnilake.cli import connection
-from omnilake.cli.connection import json_option, print_json
-from omnilake.cli.following import show_end
+from omnilake.cli.answers import follow
+from omnilake.cli.connection import json_option, print_json, wait_option
+from omnilake.cli.following import follow_documents, show_end
 from omnilake.client.types import SourceRecord
 from omnilake.models import JobStatus
 
@@ -26,8 +27,8 @@ def source() -> None:
 @click.argument("source_type")
 @click.option("--config", "-c", "pairs", multiple=True, metavar="NAME=VALUE", help="A field; values may be JSON.")
 @click.option("--config-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="All fields, JSON.")
-@click.option("--secret", "secret_name", default="", help="Name of the secret in AWS Secrets Manager.")
-@click.option("--schedule", help='"rate(6 hours)", "cron(0 3 * * ? *)". Default: every six hours.')
+@click.option("--secret", "secret_name", default="", metavar="NAME", help="Name of the secret in AWS Secrets Manager.")
+@click.option("--schedule", metavar="WHEN", help='"rate(6 hours)", "cron(0 3 * * ? *)". Default: every six hours.')
 @click.option("--no-schedule", is_flag=True, help="Sync only on demand.")
 @json_option
 @click.pass_obj
@@ -42,9 +43,9 @@ def put(
     no_schedule: bool,
     as_json: bool,
 ) -> None:
-    """Define a source of an archive, or change it: slack, gitlab, backlog, discord, website, or a declared type.
+    """Define a source of an archive, or change it.
 
-    docs/connectors.md lists the fields of each.
+    SOURCE_TYPE is slack, gitlab, backlog, discord, website, or a declared one; docs/connectors.md lists their fields.
     """
     config = json.loads(config_file.read_text(encoding="utf-8")) if config_file else {}
     config |= dict(_field(pair) for pair in pairs)
@@ -81,30 +82,31 @@ def show(stack: str, source_id: str) -> None:
 
 @source.command()
 @click.argument("source_id")
+@json_option
 @click.pass_obj
-def rm(stack: str, source_id: str) -> None:
+def rm(stack: str, source_id: str, as_json: bool) -> None:
     """Forget a source, its schedule and its cursors. What was ingested of it stays."""
     connection.connect(stack).sources.delete(source_id)
+    if not as_json:
+        click.echo(f"{source_id}  forgotten")
 
 
 @click.command()
 @click.argument("source_id")
 @click.option("--full", is_flag=True, help="Read it from its beginning, whatever was read before.")
-@click.option("--no-wait", is_flag=True, help="Only start it.")
+@wait_option("it has ended")
 @click.option("--timeout", type=click.FloatRange(1), default=3_600, show_default=True, help="Seconds to wait.")
+@json_option
 @click.pass_obj
-def sync(stack: str, source_id: str, full: bool, no_wait: bool, timeout: float) -> None:
+def sync(stack: str, source_id: str, full: bool, wait: bool, timeout: float, as_json: bool) -> None:
     """Sync a source now. While a sync of it runs, that one is waited for."""
     lake = connection.connect(stack)
     handle = lake.sources.sync(source_id, full=full)
-    click.echo(handle.job_id)
-    if no_wait:
+    if as_json or not wait:
+        follow_documents(lake, handle, wait=wait, as_json=as_json, timeout_s=timeout)
         return
-    shown = ("", "")
-    for job in handle.changes(timeout):
-        if (job.status.value, job.state) != shown:
-            shown = (job.status.value, job.state)
-            click.echo(f"{job.status.value:<9}  {job.state}", err=True)
+    click.echo(handle.job_id)
+    job = follow(handle, timeout)
     click.echo("  ".join(f"{name} {count}" for name, count in job.progress.items()))
     if job.status is JobStatus.COMPLETED:
         for item in lake.jobs.items(job.job_id, limit=_SHOWN_PROBLEMS):

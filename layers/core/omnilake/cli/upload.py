@@ -14,8 +14,10 @@ import click
 from rich.console import Console
 
 from omnilake.cli import connection
+from omnilake.cli.connection import json_option, print_json, wait_option
 from omnilake.cli.following import bars
 from omnilake.client.client import OmniLake
+from omnilake.client.types import UploadTarget
 from omnilake.client.uploading import Upload
 from omnilake.clock import now
 from omnilake.errors import ArchiveNotFound, DocumentError, InvalidFields, InvalidUpload, StageFailed
@@ -33,10 +35,14 @@ _POLL_S = 0.5
 @click.argument("patterns", nargs=-1, required=True, metavar="PATHS...")
 @click.option("--metadata", "-m", multiple=True, metavar="NAME=VALUE", help="Free metadata of all these files.")
 @click.option(
-    "--source", default="", help="Where the one file comes from; its versions are one entry, whatever its path."
+    "--source",
+    default="",
+    metavar="ADDRESS",
+    help="Where the one file comes from; its versions are one entry, whatever its path.",
 )
-@click.option("--effective-on", default="", help="ISO 8601 date or time from which the content holds.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the documents are searchable.")
+@click.option("--effective-on", default="", metavar="WHEN", help="ISO 8601 date or time from which the content holds.")
+@wait_option("the documents are searchable")
+@json_option
 @click.pass_obj
 def upload(
     stack: str,
@@ -46,10 +52,12 @@ def upload(
     source: str,
     effective_on: str,
     wait: bool,
+    as_json: bool,
 ) -> None:
     """Upload files, folders and globs ("notes/**/*.md"); their ingestion starts by itself.
 
-    Documents that can't be ingested are listed with their reasons, and the exit code is 1.
+    Documents that can't be ingested are listed with their reasons, and the exit code is 1. As JSON: a list of
+    all documents, each as it stands in its job.
     """
     uploads = [each for path in expanded(patterns) for each in files_below(path)]
     if not uploads:
@@ -59,7 +67,9 @@ def upload(
     told = _pairs(metadata) | {SOURCE_METADATA: source, EFFECTIVE_METADATA: effective_on}
     told = {name: value for name, value in told.items() if value}
     uploads = [replace(each, metadata=told) for each in uploads]
-    outcomes = ingest(connection.connect(stack), archive_id, uploads, wait=wait)
+    outcomes = ingest(connection.connect(stack), archive_id, uploads, wait=wait, quiet=as_json)
+    if as_json:
+        print_json([{"name": name, **outcome} for name, outcome in sorted(outcomes.items())])
     if any(outcome["status"] == "FAILED" for outcome in outcomes.values()):
         raise click.exceptions.Exit(1)
 
@@ -100,28 +110,33 @@ def files_below(path: Path) -> list[Upload]:
 
 
 def ingest(
-    lake: OmniLake, archive_id: str, uploads: Sequence[Upload], *, wait: bool = True
+    lake: OmniLake, archive_id: str, uploads: Sequence[Upload], *, wait: bool = True, quiet: bool = False
 ) -> dict[str, dict[str, Any]]:
     """Upload with progress bars and, if wanted, wait for every document's outcome; returns outcomes by name.
 
-    A file that can't be taken is a failed document; the others go on. Without waiting, only such have an outcome.
+    A file that can't be taken is a failed document; the others go on. Without waiting, these are PENDING.
+
+    Args:
+        quiet: nothing on the standard output.
     """
     console = Console(stderr=True)
     started = now()
     refused: dict[str, dict[str, Any]] = {}
+    sent: dict[str, dict[str, Any]] = {}
     outcomes: dict[str, dict[str, Any]] = {}
     with bars(console) as progress:
-        sent = progress.add_task("Upload", total=len(uploads), note="")
+        uploading = progress.add_task("Upload", total=len(uploads), note="")
         done = progress.add_task("Ingest", total=len(uploads), note="", visible=wait)
 
         def put(upload: Upload) -> None:
             try:
-                _send(lake, archive_id, upload)
+                target = _send(lake, archive_id, upload)
+                sent[upload.name] = {"status": DocumentStatus.PENDING.value, "entry_id": target.entry_id}
             except ArchiveNotFound:
                 raise
             except (DocumentError, InvalidFields, InvalidUpload, StageFailed) as error:
                 refused[upload.name] = {"status": "FAILED", "error": ErrorRecord.of(error).model_dump()}
-            progress.advance(sent)
+            progress.advance(uploading)
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(put, uploads))
@@ -130,19 +145,24 @@ def ingest(
             for outcomes in follow_uploads(lake, archive_id, names, started):
                 known = outcomes | refused
                 progress.update(done, completed=len(known), note=_tally(known))
-    outcomes |= refused
+    outcomes = (outcomes if wait else sent) | refused
+    if not quiet:
+        _tell(outcomes, tally=wait and not console.is_terminal)
+    return outcomes
+
+
+def _tell(outcomes: dict[str, dict[str, Any]], *, tally: bool) -> None:
     for name, outcome in sorted(outcomes.items()):
         if outcome["status"] == "FAILED":
             error = outcome["error"]
             click.echo(f"  {name}: {error['code']}: {error['message']}")
-    if wait and not console.is_terminal:
+    if tally:
         click.echo(_tally(outcomes))
-    return outcomes
 
 
-def _send(lake: OmniLake, archive_id: str, upload: Upload) -> None:
+def _send(lake: OmniLake, archive_id: str, upload: Upload) -> UploadTarget:
     try:
-        lake.entries.upload(archive_id, upload.path, upload.name, metadata=upload.metadata)
+        return lake.entries.upload(archive_id, upload.path, upload.name, metadata=upload.metadata)
     except OSError as error:
         raise DocumentError(f"The file can't be read: {error.strerror or type(error).__name__}.") from error
 

@@ -112,16 +112,8 @@ def _keep(extracted: ExtractedDocument, chunking: ChunkingConfig | None, documen
         layout.entry_text(document.entry_id, document.version), extracted.text.encode(), "text/plain; charset=utf-8"
     )
     lake.write_models(layout.entry_document(document.entry_id, document.version), [extracted])
-    return document.model_copy(
-        update={
-            "media_type": extracted.media_type,
-            "processor": extracted.processor,
-            "chunking": chunking,
-            "title": extracted.title,
-            "characters": len(extracted.text),
-            "metadata": {**_own_metadata(extracted), **document.metadata},
-        }
-    )
+    metadata = {**_own_metadata(extracted), **document.metadata}
+    return stages.read_as(extracted, chunking, document.model_copy(update={"metadata": metadata}))
 
 
 def _own_metadata(extracted: ExtractedDocument) -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from omnilake import aws, entries, jobs, layout
 from omnilake.errors import EntryNotFound, JobNotFound
-from omnilake.ingest import rules
+from omnilake.ingest import rules, stages
 from omnilake.models import (
     Archive,
     BatchDocument,
@@ -108,15 +108,7 @@ def read(document: BatchDocument, archive: Archive) -> BatchDocument:
         metadata={**extracted.metadata, **document.metadata},
         default=extracted.processor,
     )
-    return document.model_copy(
-        update={
-            "media_type": extracted.media_type,
-            "processor": extracted.processor,
-            "chunking": chunking,
-            "title": extracted.title,
-            "characters": len(extracted.text),
-        }
-    )
+    return stages.read_as(extracted, chunking, document)
 
 
 def end(document: BatchDocument, job_id: str, **facts: Any) -> bool:

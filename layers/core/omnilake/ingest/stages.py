@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from omnilake import aws, layout
-from omnilake.models import Batch, BatchDocument, DocumentStatus, ErrorRecord, JobId
+from omnilake.models import Batch, BatchDocument, ChunkingConfig, DocumentStatus, ErrorRecord, ExtractedDocument, JobId
 
 REGISTERED, EXTRACTED, CHUNKED, PUBLISHED = "registered", "extracted", "chunked", "published"
 STAGES = (REGISTERED, EXTRACTED, CHUNKED, PUBLISHED)
@@ -49,6 +49,12 @@ def latest(job_id: str) -> Batch | None:
         if aws.lake().head(layout.batch(job_id, stage)) is not None:
             return read(job_id, stage)
     return None
+
+
+def read_as(extracted: ExtractedDocument, chunking: ChunkingConfig | None, document: BatchDocument) -> BatchDocument:
+    """A document with what the states behind extraction need to know of its text."""
+    told = {"media_type": extracted.media_type, "processor": extracted.processor, "title": extracted.title}
+    return document.model_copy(update={**told, "chunking": chunking, "characters": len(extracted.text)})
 
 
 def failed(document: BatchDocument, error: ErrorRecord) -> BatchDocument:
