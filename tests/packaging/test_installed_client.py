@@ -92,7 +92,16 @@ def test_a_users_program_is_checked_against_the_types(installed: Path, tmp_path:
     right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
     right.write_text(PROGRAM)
     wrong.write_text(PROGRAM.replace("answer: Answer", "answer: int"))
-    mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull, "--cache-dir", tmp_path / "cache"]
+    mypy: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--config-file",
+        os.devnull,
+        "--cache-dir",
+        tmp_path / "cache",
+    ]
     mypy += ["--python-executable", installed / "python"]
     assert "no issues found" in run(*mypy, right).stdout
     refused = run(*mypy, wrong, check=False)
