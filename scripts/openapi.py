@@ -37,6 +37,7 @@ _PROBLEMS = {
     500: "A reason that lies in the system.",
     503: "A service did not answer; Retry-After says when to come again.",
 }
+_OF_HEADERS = {"Prefer": "wait=N: answer when the job has ended, or after N seconds; at most 25."}
 _OF_WRITING = {409, 412, 413, 415, 428}
 
 _DESCRIPTION = (
@@ -102,12 +103,19 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     parameters = operation.setdefault("parameters", [])
     told = {each["name"] for each in parameters}
     headers = {"get": ["If-None-Match"], "post": ["Idempotency-Key"]}.get(method, ["If-Match"])
+    if "202" in responses:
+        headers.append("Prefer")
+        ended = {**responses["202"], "description": "What it ended with, in the time that Prefer gave it."}
+        responses.setdefault("200", ended)
+    if "204" in responses:
+        responses["204"] = {"description": "It is done; there is nothing to tell."}
     for name in headers:
         if name not in told:
             schema: dict[str, Any] = {"type": "string"}
             if name == "Idempotency-Key":
                 schema |= {"minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
-            parameters.append({"name": name, "in": "header", "required": False, "schema": schema})
+            told_of = {"description": _OF_HEADERS[name]} if name in _OF_HEADERS else {}
+            parameters.append({"name": name, "in": "header", "required": False, "schema": schema} | told_of)
     if method == "get":
         responses["304"] = {"description": "It is still what If-None-Match names."}
     operation["responses"] = dict(sorted(responses.items()))

@@ -2,50 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import requests
-from embedded_cloud import Cloud, unique
+from embedded_cloud import unique
 from signed_calls import Caller
-
-from omnilake import aws
-
-
-@pytest.fixture(scope="module")
-def operator(cloud: Cloud) -> Caller:
-    """The account's root."""
-    return Caller(cloud.outputs["ApiEndpoint"], "test", "test")
-
-
-@pytest.fixture(scope="module")
-def _api_id(cloud: Cloud) -> str:
-    return cloud.resources["Api"]
-
-
-@pytest.fixture
-def users(cloud: Cloud, _api_id: str) -> Iterator[Any]:
-    """A maker of IAM users that may call the API and nothing else."""
-    iam, made = aws.client("iam"), []
-
-    def user(allowed: str = "*") -> Caller:
-        name = unique("caller-")
-        iam.create_user(UserName=name)
-        arn = f"arn:aws:execute-api:us-east-1:000000000000:{_api_id}/{allowed}"
-        statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": arn}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        iam.put_user_policy(UserName=name, PolicyName="call", PolicyDocument=policy)
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        made.append((name, key["AccessKeyId"]))
-        return Caller(cloud.outputs["ApiEndpoint"], key["AccessKeyId"], key["SecretAccessKey"])
-
-    yield user
-    for name, key in made:
-        iam.delete_access_key(UserName=name, AccessKeyId=key)
-        iam.delete_user_policy(UserName=name, PolicyName="call")
-        iam.delete_user(UserName=name)
 
 
 def test_a_signed_call_is_answered_and_others_are_refused(operator: Caller) -> None:

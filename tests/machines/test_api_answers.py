@@ -13,12 +13,6 @@ QUESTION = "From which pier does the night ferry to Selmere leave?"
 
 
 @pytest.fixture(scope="module")
-def operator(cloud: Cloud) -> Caller:
-    """The account's root."""
-    return Caller(cloud.outputs["ApiEndpoint"], "test", "test")
-
-
-@pytest.fixture(scope="module")
 def archive_id(cloud: Cloud, operator: Caller) -> str:
     """An archive with one document, made through the API."""
     made = unique()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import requests
 from embedded_cloud import Cloud, unique
 from signed_calls import Caller
@@ -16,12 +15,6 @@ from omnilake.syncing.parts import Counts, Manifest
 
 RED = "The lamp of Selmere is red."
 GREEN = "The lamp of Selmere is green, and it turns."
-
-
-@pytest.fixture(scope="module")
-def operator(cloud: Cloud) -> Caller:
-    """The account's root."""
-    return Caller(cloud.outputs["ApiEndpoint"], "test", "test")
 
 
 def ended(cloud: Cloud, accepted: requests.Response) -> dict[str, Any]:

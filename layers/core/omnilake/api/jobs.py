@@ -49,6 +49,8 @@ def list_all(
     scope = pagination.scope_of("jobs", filters, who.name)
     position = pagination.read_cursor(cursor, scope) if cursor else {}
     first, last = _span(since, until)
+    if first > last:
+        return page([], "")
     found: list[JobView] = []
     mine: dict[str, bool] = {}
 
@@ -163,15 +165,26 @@ def _changed(who: Principal, job_id: str) -> Job:
 
 
 def _span(since: str, until: str) -> tuple[str, str]:
-    """First and last moment of a list, as the records write them."""
+    """First and last moment of a list, as the records write them: within what is kept, and up to now."""
+    today = clock.now()
+    oldest = clock.timestamp(clock.parse(today) - timedelta(days=_KEPT_DAYS))
+    first = max(_moment("since", since), oldest) if since else oldest
+    last = min(_moment("until", until), today) if until else today
+    return first, last
+
+
+def _moment(name: str, told: str) -> str:
+    """The moment of a parameter: of ``until`` a date is its end.
+
+    Raises:
+        InvalidFields: names the parameter.
+    """
+    whole_day = name == "until" and len(told) == len("YYYY-MM-DD")
     try:
-        last = clock.instant(until) if until else clock.now()
-        if len(until) == len("YYYY-MM-DD"):
-            last = clock.timestamp(clock.parse(until) + timedelta(days=1, milliseconds=-1))
-        oldest = clock.timestamp(clock.parse(clock.now()) - timedelta(days=_KEPT_DAYS))
-        return max(clock.instant(since), oldest) if since else oldest, last
-    except ValueError as error:
-        raise InvalidFields("since and until are ISO 8601 dates or times.") from error
+        return clock.instant(f"{told}T23:59:59.999" if whole_day else told)
+    except ValueError:
+        fault = {"field": f"query.{name}", "message": "An ISO 8601 date or time is expected."}
+        raise InvalidFields("Some fields do not fit.", fields=[fault]) from None
 
 
 def _before(month: str) -> str:

@@ -24,6 +24,14 @@ router = make_router()
 
 _OWN = {"destination_archive", "forked_from"}
 
+_FOUND: dict[int, Any] = {
+    200: {
+        "description": "What was found, best first.",
+        "content": {"application/json": {"schema": {"type": "object", "additionalProperties": True}}},
+    },
+    202: {"description": "The search has not ended.", "content": {"application/json": {"model": JobView}}},
+}
+
 
 class Score(Body):
     """How good an answer was."""
@@ -180,13 +188,13 @@ def diff(job_id: JobIdPath, other_job_id: JobIdPath) -> Response[dict[str, Any]]
     return answer(compare(_answer(job_id), _answer(other_job_id)).model_dump(mode="json"))
 
 
-@router.post("/v1/search", tags=["search"], summary="Ranked results, without generation")
+@router.post("/v1/search", tags=["search"], summary="Ranked results, without generation", responses=_FOUND)
 def search(body: Annotated[InformationRequest, BodyParameter()]) -> Response[dict[str, Any]]:
     request = body.model_dump(mode="json", exclude_unset=True) | {"deliver": Deliverable.EVIDENCE.value}
     return _found(submit(request), wait=True)
 
 
-@router.get("/v1/search/<job_id>", tags=["search"], summary="Results of a search that took longer")
+@router.get("/v1/search/<job_id>", tags=["search"], summary="Results of a search that took longer", responses=_FOUND)
 def search_results(job_id: JobIdPath) -> Response[dict[str, Any]]:
     _own(job_id)
     return _found(job_id, wait=False)
