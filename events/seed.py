@@ -374,12 +374,14 @@ def seed_collections(stack: Stack) -> None:
 
 def seed_removals(stack: Stack) -> None:
     """Removals that have come some way, each of an entry of its own."""
-    for job_id, states in {
-        "sample-mark-entries": (),
-        "sample-purge-objects": ("MarkEntries",),
-        "sample-prove-absence": ("MarkEntries", "PurgeObjects"),
-    }.items():
-        entry_id = entries.entry_id_of(INGESTION, "sample", job_id)
+    for job_id, archive_id, states in (
+        ("sample-mark-entries", INGESTION, ()),
+        ("sample-erase-rows", INDEXING, ("MarkEntries",)),
+        ("sample-release-versions", INDEXING, ("MarkEntries",)),
+        ("sample-purge-objects", INGESTION, ("MarkEntries",)),
+        ("sample-prove-absence", INGESTION, ("MarkEntries", "PurgeObjects")),
+    ):
+        entry_id = entries.entry_id_of(archive_id, "sample", job_id)
         version = "20260101T000000Z-000000000000000000-0a1b2c3d"
         key = {"entry_id": entry_id, "version": version}
         aws.table("entries_table").delete(key)
@@ -388,19 +390,19 @@ def seed_removals(stack: Stack) -> None:
         entries.register(
             entry_id,
             version,
-            archive_id=INGESTION,
+            archive_id=archive_id,
             job_id=f"{job_id}-ingestion",
             name=job_id,
             source="",
             size=28,
             content_hash=job_id,
         )
-        entries.finish(entry_id, version, archive_id=INGESTION, status=DocumentStatus.COMPLETED)
-        request = removals.parse_request(INGESTION, [entry_id])
+        entries.finish(entry_id, version, archive_id=archive_id, status=DocumentStatus.COMPLETED)
+        request = removals.parse_request(archive_id, [entry_id])
         aws.lake().write_model(layout.removal_part(job_id, "request"), request)
-        _open_job(job_id, JobKind.REMOVE_ENTRIES, INGESTION)
+        _open_job(job_id, JobKind.REMOVE_ENTRIES, archive_id)
         for state in states:
-            stack.invoke(state, job_id=job_id, archive_id=INGESTION)
+            stack.invoke(state, job_id=job_id, archive_id=archive_id)
 
 
 # --- answers ------------------------------------------------------------------------------------------------------
