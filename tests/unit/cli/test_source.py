@@ -68,6 +68,15 @@ def test_ls_shows_those_of_an_archive_with_their_errors(wire: Wire) -> None:
     assert dict(wire.calls[0].url.params) == {"archive_id": "harbour"}
 
 
+def test_json_of_what_does_not_tell_how_far_a_source_is_read_has_no_cursors(wire: Wire) -> None:
+    wire.replies += [reply({"items": [SOURCE]}), reply(SOURCE)]
+    (listed,) = json.loads(run("source", "ls", "--json").output)
+    put = json.loads(run("source", "put", "harbour", "slack", "-c", "workspace=T1", "--json").output)
+    assert listed["source_id"] == put["source_id"] == "s1"
+    assert "cursors" not in listed
+    assert "cursors" not in put
+
+
 def test_show_and_rm(wire: Wire) -> None:
     cursor = {"source_id": "s1", "stream": "C1", "cursor": {"ts": "17"}, "job_id": "sync-1", "updated_at": "2026-01-02"}
     wire.replies += [reply(SOURCE | {"cursors": [cursor]}), reply(None, 204)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -53,7 +54,7 @@ def put(
     given = {name: value for name, value in told.items() if value is not None}
     made = connection.connect(stack).sources.put(archive_id, source_type, config, **given)
     if as_json:
-        print_json(made)
+        print_json(_without_cursors(made))
     else:
         click.echo(_line(made))
 
@@ -63,10 +64,10 @@ def put(
 @json_option
 @click.pass_obj
 def ls(stack: str, archive_id: str, as_json: bool) -> None:
-    """All sources, or those of an archive."""
+    """All sources, or those of an archive; ``show`` tells how far one is read."""
     found = connection.connect(stack).sources.list(archive_id).all()
     if as_json:
-        print_json(found)
+        print_json([_without_cursors(each) for each in found])
         return
     for each in found:
         click.echo(_line(each))
@@ -127,6 +128,11 @@ def _field(pair: str) -> tuple[str, object]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _without_cursors(source: SourceRecord) -> dict[str, Any]:
+    """A source as lists and changes tell it: they do not say how far it is read."""
+    return source.model_dump(mode="json", exclude={"cursors"})
 
 
 def _line(each: SourceRecord) -> str:
