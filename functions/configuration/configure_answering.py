@@ -1,4 +1,4 @@
-"""In: what to do, and of check and put a configuration of answering.
+"""In: what to do, of check and put a configuration of answering, and of put the hash of the one that it replaces.
 Out: the configuration, its hash, and whether it is in force."""
 
 from typing import Any
@@ -14,10 +14,13 @@ class ConfigurationEvent(BaseModel):
 
     action: Action = Action.SHOW
     configuration: dict[str, Any] = {}
+    expected_hash: str = ""
 
 
 @state_handler(ConfigurationEvent, state="Configure Answering")
 def handler(event: ConfigurationEvent) -> ConfigurationState:
     if event.action is Action.SHOW:
         return show()
-    return (check if event.action is Action.CHECK else put)(event.configuration)
+    if event.action is Action.CHECK:
+        return check(event.configuration)
+    return put(event.configuration, event.expected_hash)

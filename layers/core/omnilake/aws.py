@@ -77,6 +77,10 @@ def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+OBJECT_CHANGED = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"}
+"""Codes of a conditional write to an object that another has changed, changes right now, or has deleted."""
+
+
 class ObjectStore:
     """Objects of one bucket: bytes, JSON, pydantic models, and gzip-compressed JSON lines.
 
@@ -119,9 +123,13 @@ class ObjectStore:
         )
         return key
 
-    def write_over(self, key: str, data: bytes, etag: str) -> None:
-        """Put an object in the place of the one with this ETag; ``ClientError`` (``PreconditionFailed``) of another."""
-        client("s3").put_object(Bucket=self.bucket, Key=key, Body=data, IfMatch=etag)
+    def write_over(self, key: str, data: bytes, etag: str, content_type: str = "application/octet-stream") -> None:
+        """Put an object in the place of the one with this ETag, or where there is none if that is empty.
+
+        ``ClientError`` (one of ``OBJECT_CHANGED``) where there is another.
+        """
+        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+        client("s3").put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type, **condition)
 
     def delete(self, key: str) -> None:
         """Delete an object (in a versioned bucket: put a delete marker); nothing happens when it is not there."""

@@ -9,7 +9,8 @@ import pytest
 
 from omnilake import aws, configuration, layout
 from omnilake.answering.configuring import MAX_CONFIGURATION_BYTES, check, put, show
-from omnilake.errors import InvalidConfiguration
+from omnilake.configuration import loading
+from omnilake.errors import InvalidConfiguration, RevisionMismatch
 from omnilake.settings import settings
 
 OWN = {"models": {"small": {"provider": "extractive"}}, "steps": {"map": "small", "compose": "small"}}
@@ -35,6 +36,38 @@ def test_what_fits_is_in_force_at_once_and_what_was_before_stays_as_a_version() 
     assert configuration.load().configuration.inclusive_cap == 9
     before = json.loads(aws.lake().read(layout.ANSWERING, first.version))
     assert before["inclusive_cap"] == first.configuration.inclusive_cap != 9
+
+
+def test_a_change_of_a_configuration_that_is_no_longer_in_force_is_refused() -> None:
+    seen = show().hash
+    first = put(OWN, expected_hash=seen)
+    with pytest.raises(RevisionMismatch):
+        put(OWN | {"inclusive_cap": 9}, expected_hash=seen)
+    assert show() == first
+    assert put(OWN | {"inclusive_cap": 9}, expected_hash=first.hash).in_force
+
+
+@pytest.mark.parametrize("before", [None, OWN | {"inclusive_cap": 7}])
+def test_of_two_changes_at_a_time_one_is_refused(
+    before: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if before:
+        put(before)
+    read = configuration.load()
+    other = put(OWN)
+    loads = iter([read])
+    monkeypatch.setattr(configuration, "load", lambda: next(loads, None) or loading.load())
+    with pytest.raises(RevisionMismatch):
+        put(OWN | {"inclusive_cap": 9}, expected_hash=read.configuration.hash)
+    assert show() == other
+
+
+def test_a_write_that_is_repeated_since_its_answer_was_lost_is_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = configuration.load()
+    written = put(OWN)
+    loads = iter([read])
+    monkeypatch.setattr(configuration, "load", lambda: next(loads, None) or loading.load())
+    assert put(OWN) == written
 
 
 def test_what_is_shown_can_be_put_back() -> None:

@@ -10,10 +10,12 @@ import json
 from enum import StrEnum
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from omnilake import aws, configuration, layout
 from omnilake.configuration import AnsweringConfiguration
 from omnilake.configuration.loading import parse
-from omnilake.errors import InvalidConfiguration
+from omnilake.errors import InvalidConfiguration, RevisionMismatch
 from omnilake.generation import prompts
 from omnilake.models import Model
 from omnilake.settings import settings
@@ -74,13 +76,32 @@ def check(told: dict[str, Any]) -> ConfigurationState:
     return ConfigurationState(configuration=found, hash=found.hash, in_force=False)
 
 
-def put(told: dict[str, Any]) -> ConfigurationState:
-    """Check a configuration and put it in force. Raises as :func:`check`; what does not fit changes nothing.
+def put(told: dict[str, Any], expected_hash: str = "") -> ConfigurationState:
+    """Check a configuration and put it in force; what does not fit changes nothing.
 
-    The object's earlier versions stay, so that one can be put back.
+    The object's earlier versions stay, so that one can be put back. Of two changes at a time one is refused: the object
+    is written over the one that was read, or not at all.
+
+    Args:
+        told: the configuration.
+        expected_hash: of the one that it is made from; empty: of whichever is in force.
+
+    Raises:
+        InvalidConfiguration: as :func:`check`.
+        RevisionMismatch: another is in force by now.
     """
     checked = check(told)
-    aws.lake().write_model(layout.ANSWERING, checked.configuration)
+    before = configuration.load()
+    if expected_hash and before.configuration.hash != expected_hash:
+        raise RevisionMismatch("It was changed since it was read.")
+    data = checked.configuration.model_dump_json().encode()
+    try:
+        aws.lake().write_over(layout.ANSWERING, data, before.etag, "application/json")
+    except ClientError as error:
+        if aws.error_code(error) not in aws.OBJECT_CHANGED:
+            raise
+        if show().hash != checked.hash:  # else it was this very write, repeated for want of an answer
+            raise RevisionMismatch("It was changed while it was written.") from None
     return show()
 
 

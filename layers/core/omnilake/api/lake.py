@@ -42,8 +42,9 @@ def configuration() -> Response[dict[str, Any]]:
 @router.put("/v1/configuration", tags=["lake"], summary="Change how questions are answered, from the next one on")
 def put_configuration(body: Annotated[dict[str, Any], BodyParameter()]) -> Response[dict[str, Any]]:
     _check_operator()
-    require_match(_tag(_configured("show")))
-    state = _configured("put", body)
+    before = _configured("show")
+    require_match(_tag(before))
+    state = _configured("put", body, expected_hash=before["hash"])
     return answer(state, etag=_tag(state))
 
 
@@ -58,8 +59,8 @@ def _check_operator() -> None:
         raise Forbidden("Only operators may do this.", action="They are named by the parameter OperatorPrincipals.")
 
 
-def _configured(action: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    event = {"action": action, "configuration": body or {}}
+def _configured(action: str, body: dict[str, Any] | None = None, **more: str) -> dict[str, Any]:
+    event = {"action": action, "configuration": body or {}, **more}
     state: dict[str, Any] = call("configure_answering_function_arn", event)
     return state
 

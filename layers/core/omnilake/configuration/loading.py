@@ -19,10 +19,11 @@ _ABSENT = {"NoSuchKey", "NoSuchVersion", "404"}
 
 
 class Loaded(NamedTuple):
-    """A configuration and the S3 version it was read from, empty for the product's own."""
+    """A configuration, and S3's version and ETag of the object that it was read from; empty for the product's own."""
 
     configuration: AnsweringConfiguration
-    version: str
+    version: str = ""
+    etag: str = ""
 
 
 def load() -> Loaded:
@@ -36,8 +37,8 @@ def load() -> Loaded:
     except ClientError as error:
         if aws.error_code(error) not in _ABSENT:
             raise
-        return Loaded(product(settings().answering_profile, settings().answering_geography), "")
-    return Loaded(parse(answer["Body"].read()), answer.get("VersionId", ""))
+        return Loaded(product(settings().answering_profile, settings().answering_geography))
+    return Loaded(parse(answer["Body"].read()), answer.get("VersionId", ""), answer["ETag"])
 
 
 def parse(data: bytes) -> AnsweringConfiguration:
