@@ -310,6 +310,28 @@ def test_the_graph_shows_what_was_entered_what_runs_and_what_was_not_reached(ope
     expect(states.filter(has_text="Any Evidence?")).to_have_class(re.compile("done"))  # passed, not recorded
 
 
+def test_the_graph_of_a_removal_that_went_round_shows_its_way(open_console: Open, api: FakeApi) -> None:
+    at = "2026-03-21T10:00:0{}.000Z"
+    steps = ["Mark Entries", "Erase Rows", "Release Versions", "Purge Objects", "Prove Absence"]
+    again = [{"state": state, "at": at.format(5 + number)} for number, state in enumerate(steps[1:])]
+    api.routes["GET /v1/jobs/answer-team-1"] = any_job(
+        kind="remove_entries",
+        state="Prove Absence",
+        entered={state: at.format(number) for number, state in enumerate(steps)},
+        reentered=again,
+        ended_at=at.format(9),
+    )
+    api.routes["GET /v1/jobs/answer-team-1/items"] = page_of()
+    page = open_console("#/jobs/answer-team-1")
+    states = page.locator("svg .state")
+    for name in [*steps, "Anything Worked On?", "Await Readers", "Absence Proven?", "Removed"]:
+        expect(states.filter(has=page.locator("title", has_text=f"{name} ("))).to_have_class(re.compile("done"))
+    for name in ("Await Jobs", "Removal Incomplete"):
+        expect(states.filter(has=page.locator("title", has_text=f"{name} ("))).to_have_class(re.compile("none"))
+    expect(states.filter(has_text="Erase Rows")).to_contain_text("×2")
+    expect(page.get_by_role("region", name="States entered").get_by_role("row").filter(has_text="×2")).to_have_count(4)
+
+
 @pytest.mark.parametrize(
     ("kind", "state"),
     [

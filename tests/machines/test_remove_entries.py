@@ -67,6 +67,8 @@ def test_what_is_removed_is_nowhere_any_more_and_the_rest_is_found(cloud: Cloud)
     job = remove(cloud, archive_id, entry_id)
 
     assert job.status is JobStatus.COMPLETED, job.error
+    steps = ["Mark Entries", "Erase Rows", "Release Versions", "Purge Objects", "Prove Absence"]
+    assert [visit.state for visit in job.visits()] == steps
     assert bytes_everywhere(cloud, word) == []
     assert {row["entry_id"] for row in cloud.rows(archive_id)} == {outcomes["ferry.md"]["entry_id"]}
     statuses = {item["status"] for item in entries.versions(entry_id)}

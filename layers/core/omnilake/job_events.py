@@ -6,6 +6,7 @@ asks: milliseconds since the job was created, with three digits for the order of
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any, Literal
 
 from pydantic import Field
@@ -45,10 +46,10 @@ class JobItem(Model):
 def events_of(job: Job) -> list[JobEvent]:
     """All events of a job until now."""
     found = [JobEvent(sequence=_number(job, job.created_at, 1), at=job.created_at, kind="created", status="PENDING")]
-    entered = sorted((at, state) for state, at in job.entered.items())
     found += [
-        JobEvent(sequence=_number(job, at, _STATE + order), at=at, kind="state", state=state)
-        for order, (at, state) in enumerate(entered, start=1)
+        JobEvent(sequence=_number(job, visit.at, _STATE + order), at=visit.at, kind="state", state=visit.state)
+        for _, together in groupby(job.visits(), key=lambda visit: visit.at)
+        for order, visit in enumerate(together, start=1)
     ]
     if job.progress:
         at = job.updated_at

@@ -1,8 +1,8 @@
 """Job records: one per execution, in DynamoDB, keyed by the execution's name.
 
 A record moves PENDING → RUNNING → COMPLETED, FAILED or CANCELLED and never leaves a terminal status, so a late or
-repeated state can't reopen it. ``entered`` says since when it was in each state and ``progress`` holds counts: both for
-people to look at while it runs (``client.progress``); nothing decides by them.
+repeated state can't reopen it. ``entered`` says since when it was in each state, ``reentered`` when it came back to
+one, and ``progress`` holds counts: all for people to look at (``client.progress``); nothing decides by them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ from omnilake.settings import settings
 
 _OPEN = "attribute_exists(job_id) AND #status IN (:pending, :running)"
 _OPEN_VALUES = {":pending": JobStatus.PENDING.value, ":running": JobStatus.RUNNING.value}
+
+MOST_REENTRIES = 60
+"""So many are kept, about 5 KB: a record stays small, however often its job goes round."""
+
+_HAS_ROOM = "(attribute_not_exists(reentered) OR size(reentered) < :most)"
 
 BY_KIND_STATUS = "by_kind_status"
 """Index: partition ``kind_status`` ("ingest_document#RUNNING"), sort ``created_at``."""
@@ -82,8 +87,27 @@ def create(
 
 
 def enter(job_id: str, kind: JobKind, state: str, execution_arn: str = "", **progress: int) -> bool:
-    """Note that a job is in a state, and since when, with counts; False when the job has ended or is not known."""
-    return _update(job_id, kind, JobStatus.RUNNING, {"state": state}, progress, execution_arn)
+    """Note that a job enters a state, for the first time or again, with counts.
+
+    For a step that works on the whole job; what works on a part of it calls :func:`note`.
+
+    Returns:
+        False when the job has ended or is not known.
+    """
+    fields = {"state": state, "updated_at": now()}
+    if execution_arn:
+        fields["execution_arn"] = execution_arn
+    running, is_first = JobStatus.RUNNING, f"{_OPEN} AND attribute_not_exists(#entered.#entered_state)"
+    return (
+        _update(job_id, kind, running, fields, progress, condition=is_first)
+        or _update(job_id, kind, running, fields, progress, again=True, condition=f"{_OPEN} AND {_HAS_ROOM}")
+        or _update(job_id, kind, running, fields, progress)
+    )
+
+
+def note(job_id: str, kind: JobKind, state: str, **progress: int) -> bool:
+    """Note counts of a job that is in a state; entered it is only where it was not. False as of :func:`enter`."""
+    return _update(job_id, kind, JobStatus.RUNNING, {"state": state}, progress)
 
 
 def complete(
@@ -241,17 +265,22 @@ def _update(
     status: JobStatus,
     fields: dict[str, Any],
     progress: dict[str, int],
-    execution_arn: str = "",
+    *,
+    again: bool = False,
+    condition: str = _OPEN,
 ) -> bool:
-    if execution_arn:
-        fields = {**fields, "execution_arn": execution_arn}
-    fields = {**fields, "status": status.value, "kind_status": _kind_status(kind, status), "updated_at": now()}
+    fields = {**fields, "status": status.value, "kind_status": _kind_status(kind, status)}
+    fields["updated_at"] = fields.get("updated_at") or now()
     names = {f"#{name}": name for name in fields}
     values: dict[str, Any] = {f":{name}": value for name, value in fields.items()} | _OPEN_VALUES
     assignments = [f"#{name} = :{name}" for name in fields]
     if fields.get("state"):
         names |= {"#entered": "entered", "#entered_state": fields["state"]}
         assignments.append("#entered.#entered_state = if_not_exists(#entered.#entered_state, :updated_at)")
+    if again:
+        values |= {":again": [{"state": fields["state"], "at": fields["updated_at"]}], ":none": []}
+        values[":most"] = MOST_REENTRIES
+        assignments.append("reentered = list_append(if_not_exists(reentered, :none), :again)")
     if progress:
         names["#progress"] = "progress"
     for name, count in progress.items():
@@ -260,7 +289,7 @@ def _update(
         assignments.append(f"#progress.#p_{name} = :p_{name}")
     key, expression, names = {"job_id": job_id}, "SET " + ", ".join(assignments), names | {"#status": "status"}
     try:
-        return _table().update(key, expression, values, names=names, condition=_OPEN)
+        return _table().update(key, expression, values, names=names, condition=condition)
     except ClientError as error:
         if aws.error_code(error) != "ValidationException":
             raise
@@ -268,7 +297,7 @@ def _update(
     maps = "SET entered = if_not_exists(entered, :none), progress = if_not_exists(progress, :none)"
     if not _table().update(key, maps, {":none": {}} | _OPEN_VALUES, names={"#status": "status"}, condition=_OPEN):
         return False
-    return _table().update(key, expression, values, names=names, condition=_OPEN)
+    return _table().update(key, expression, values, names=names, condition=condition)
 
 
 def _kind_status(kind: JobKind, status: JobStatus) -> str:

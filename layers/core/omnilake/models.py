@@ -770,6 +770,13 @@ ENDED = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
 """Statuses that a job never leaves (a redrive opens a failed one again)."""
 
 
+class StateVisit(Model):
+    """A state that a job entered."""
+
+    state: str
+    at: str  # ISO 8601
+
+
 class Job(Model):
     """Anything asynchronous = one execution; the job id is the execution's name."""
 
@@ -784,6 +791,7 @@ class Job(Model):
     source_id: str = ""  # of a sync
     state: str = ""  # the state it is in, or ended in
     entered: dict[str, str] = {}  # state → when it was entered first
+    reentered: list[StateVisit] = []  # again (a round, a retry, a redrive); the first ``jobs.MOST_REENTRIES``
     progress: dict[str, int] = {}
     execution_arn: str = ""
     created_at: str
@@ -796,3 +804,10 @@ class Job(Model):
     ] = []  # of an ingestion: name, status, entry, error of each (capped by the batch size)
     result_key: str = ""
     expires_at: int | None = None  # epoch seconds, TTL
+
+    def visits(self) -> list[StateVisit]:
+        """States in the order in which they were entered, those that it came back to once for each time."""
+        first = [
+            StateVisit(state=state, at=at) for at, state in sorted((at, state) for state, at in self.entered.items())
+        ]
+        return sorted([*first, *self.reentered], key=lambda visit: visit.at)

@@ -155,6 +155,21 @@ def test_events_are_in_order_and_go_on_after_the_last_one(send: Send) -> None:
     assert [(each["name"], each["error"]["code"]) for each in items] == [("a.txt", "DOCUMENT_EMPTY")]
 
 
+def test_a_state_that_is_entered_again_is_an_event_after_those_that_were_seen(send: Send) -> None:
+    stored_archive("maras-own")
+    made("job-a", kind=JobKind.REMOVE_ENTRIES)
+    seen: list[tuple[str, int]] = []
+    for state in ("Erase Rows", "Prove Absence", "Erase Rows", "Erase Rows", "Prove Absence"):
+        jobs.enter("job-a", JobKind.REMOVE_ENTRIES, state)
+        after = max((number for _, number in seen), default=0)
+        told = send("GET", any_call.query("/v1/jobs/job-a/events", after=after)).json["items"]
+        new = [(each["state"], each["sequence"]) for each in told if each["kind"] == "state"]
+        assert [name for name, _ in new] == [state]
+        seen += new
+    numbers = [each.sequence for each in events_of(jobs.get("job-a")) if each.kind == "state"]
+    assert numbers == [number for _, number in seen] == sorted(set(numbers))
+
+
 def test_items_of_a_sync_are_what_it_left_out(send: Send) -> None:
     stored_archive("maras-own")
     made("sync-1", kind=JobKind.SYNC_SOURCE)

@@ -90,7 +90,7 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
         left_out=plan.left_out,
         reranking=reranking_of(job_id, request, configuration),
     )
-    jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Fuse Evidence", evidence=len(found.evidence))
+    jobs.note(job_id, JobKind.ANSWER_REQUEST, "Fuse Evidence", evidence=len(found.evidence))
     # Retrievers that run while rows are committed may read two versions of a store: all is there in the newer.
     read = sorted(pair for result in results for pair in result.store_versions.items())
     coverage = found.coverage.model_copy(update={"degraded": [*plan.degraded, *found.coverage.degraded]})

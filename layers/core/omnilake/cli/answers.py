@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from omnilake.cli.connection import print_json
 from omnilake.client.client import JobHandle, OmniLake
-from omnilake.client.progress import counts, seconds_of, states
+from omnilake.client.progress import counts, seconds_of, visits
 from omnilake.client.types import JobRecord, SearchResult
 from omnilake.models import Answer, AnswerClaim, AnswerStatus, Budget, Citation, Job, JobStatus
 
@@ -25,14 +25,15 @@ def follow(handle: JobHandle, timeout_s: float = 900) -> JobRecord:
     """A job at its end. Until then each state that it leaves is a line on the error output, with its time, and the
     state that it is in is shown with its counts; nothing where that output is no terminal."""
     console = Console(stderr=True)
-    shown: set[str] = set()
+    shown = 0
     with console.status("Submit") as status:
 
         def tell(job: JobRecord) -> None:
-            for each in states(job):
-                if each.seconds is not None and each.state not in shown and console.is_terminal:
-                    shown.add(each.state)
-                    console.print(f"[dim]{each.seconds:7.2f} s  {each.state}[/]", highlight=False)
+            nonlocal shown
+            left = [each for each in visits(job) if each.seconds is not None]
+            for each in left[shown:] if console.is_terminal else []:
+                console.print(f"[dim]{each.seconds:7.2f} s  {each.state}[/]", highlight=False)
+            shown = len(left)
             told = counts(job)
             status.update(f"{job.state or job.status.value}{f' ({told})' if told else ''}")
 

@@ -26,12 +26,14 @@ class Row:
         state: its name; of what models used outside of the states entered, the name in the ledger.
         offset_s: from the job's start; None where it was not entered by itself.
         seconds: until the next one was entered, or the end; None while it lasts.
+        visits: how often it was entered.
         calls: of models, with ``tokens_in``, ``tokens_out`` and ``cost_usd``.
     """
 
     state: str
     offset_s: float | None
     seconds: float | None
+    visits: int = 1
     calls: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
@@ -41,20 +43,21 @@ class Row:
 def rows_of(job: JobRecord) -> list[Row]:
     """The states that a job has entered, in order, with what models used in each."""
     start = datetime.fromisoformat(job.created_at)
-    found = [
-        _used(each.state, (datetime.fromisoformat(each.entered_at) - start).total_seconds(), each.seconds, job.ledger)
-        for each in states(job)
-    ]
+    found = []
+    for each in states(job):
+        offset_s = (datetime.fromisoformat(each.entered_at) - start).total_seconds()
+        found.append(_used(each.state, offset_s, each.seconds, each.visits, job.ledger))
     others = list(dict.fromkeys(line.state for line in job.ledger if line.state not in job.entered))
-    return found + [_used(state, None, None, job.ledger) for state in others]
+    return found + [_used(state, None, None, 1, job.ledger) for state in others]
 
 
-def _used(state: str, offset_s: float | None, seconds: float | None, ledger: Sequence[LedgerLine]) -> Row:
+def _used(state: str, offset_s: float | None, seconds: float | None, visits: int, ledger: Sequence[LedgerLine]) -> Row:
     own = [line for line in ledger if line.state == state]
     return Row(
         state,
         offset_s,
         seconds,
+        visits,
         sum(line.calls for line in own),
         sum(line.input_tokens for line in own),
         sum(line.output_tokens for line in own),
@@ -104,7 +107,7 @@ def _table(rows: Sequence[Row], job: JobRecord) -> Table:
         entered = each.offset_s is not None
         seconds = each.seconds if each.seconds is not None else max(whole - (each.offset_s or 0), 0)
         table.add_row(
-            escape(each.state),
+            escape(each.state) + (f" [dim]×{each.visits}[/]" if each.visits > 1 else ""),
             bar(each.offset_s, seconds, whole) if each.offset_s is not None else "",
             f"{each.seconds:.2f}" if each.seconds is not None else "runs" if entered else "",
             _number(each.calls),

@@ -14,21 +14,36 @@ class StateEntered(NamedTuple):
     Attributes:
         entered_at: ISO 8601.
         seconds: until the next one was entered, or the job ended; None while it lasts.
+        visits: how often, where this stands for all of them.
     """
 
     state: str
     entered_at: str
     seconds: float | None
+    visits: int = 1
+
+
+def visits(job: Job) -> list[StateEntered]:
+    """The states that a job has entered, in order, those that it came back to (a round, a retry) once for each time."""
+    order = job.visits()
+    ends = [*(visit.at for visit in order[1:]), job.ended_at] if order else []
+    return [
+        StateEntered(visit.state, visit.at, _between(visit.at, end) if end else None)
+        for visit, end in zip(order, ends, strict=True)
+    ]
 
 
 def states(job: Job) -> list[StateEntered]:
-    """The states that a job has entered, each once, in order of their first time."""
-    order = sorted((entered_at, state) for state, entered_at in job.entered.items())
-    ends = [*(entered_at for entered_at, _ in order[1:]), job.ended_at] if order else []
-    return [
-        StateEntered(state, entered_at, _between(entered_at, end) if end else None)
-        for (entered_at, state), end in zip(order, ends, strict=True)
-    ]
+    """The states that a job has entered, each once, in order of their first time, with the time of all visits."""
+    found: dict[str, StateEntered] = {}
+    for visit in visits(job):
+        earlier = found.get(visit.state)
+        if earlier is not None:
+            lasts = earlier.seconds is None or visit.seconds is None
+            seconds = None if lasts else (earlier.seconds or 0) + (visit.seconds or 0)
+            visit = earlier._replace(seconds=seconds, visits=earlier.visits + 1)
+        found[visit.state] = visit
+    return list(found.values())
 
 
 def seconds_of(job: Job) -> float:

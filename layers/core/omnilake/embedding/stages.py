@@ -63,7 +63,7 @@ def embed_batch(job_id: str, archive_id: str, number: int) -> EmbedBatchResult:
     """
     import numpy as np
 
-    jobs.enter(job_id, JobKind.INGEST_DOCUMENT, STATE)
+    jobs.note(job_id, JobKind.INGEST_DOCUMENT, STATE)
     archive = archives.get_archive(archive_id)
     provider = provider_for(archive.space)
     chunks = aws.lake().read_models(layout.embed_batch(job_id, number), Chunk)

@@ -266,7 +266,7 @@ def plan_collection(job_id: str) -> PlanResult:
             batches += len(group)
             if batches > MAX_BATCHES:
                 raise InvalidCollection(f"The collection has more than {MAX_BATCHES:,} batches.", action="Split it.")
-            jobs.enter(job_id, request.kind, PLAN, documents=documents)
+            jobs.note(job_id, request.kind, PLAN, documents=documents)
     except ClientError as error:
         code = aws.error_code(error)
         if code in {"NoSuchBucket", "NoSuchKey", "AccessDenied", "404", "403"}:

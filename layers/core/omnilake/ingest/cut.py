@@ -44,7 +44,7 @@ def chunk_text(job_id: str) -> stages.BatchResult:
         written += 1
     done = batch.model_copy(update={"documents": documents, "embed_batches": written, "chunks": total})
     stages.write(done, stages.CHUNKED)
-    jobs.enter(job_id, JobKind.INGEST_DOCUMENT, "Chunk Text", chunks=total)
+    jobs.note(job_id, JobKind.INGEST_DOCUMENT, "Chunk Text", chunks=total)
     return stages.BatchResult(live=sum(each.live for each in documents), embed_batches=written, chunks=total)
 
 

@@ -48,7 +48,7 @@ def mark_entries(job_id: str) -> MarkResult:
     if not busy:
         plan = RemovalPlan(store_id=archive.store_id, versions=[_doomed(item) for item in items])
         aws.lake().write_model(layout.removal_part(job_id, "plan"), plan)
-        jobs.enter(job_id, KIND, STATE, versions=len(items))
+        jobs.note(job_id, KIND, STATE, versions=len(items))
     return MarkResult(busy=busy, versions=len(items), store_id=archive.store_id)
 
 

@@ -220,6 +220,7 @@ class _Committer:
         message = request.message
         try:
             if message.removal == "release":
+                jobs.enter(message.job_id, JobKind.REMOVE_ENTRIES, "Release Versions")
                 done = erasure.release(store)
             else:
                 plan = read_plan(message.job_id)
@@ -235,7 +236,7 @@ class _Committer:
 
     def _answer(self, request: _Request, row_count: int, store_version: int) -> None:
         message = request.message
-        jobs.enter(message.job_id, JobKind.INGEST_DOCUMENT, STATE, indexed=row_count)
+        jobs.note(message.job_id, JobKind.INGEST_DOCUMENT, STATE, indexed=row_count)
         output = json.dumps({"rows": row_count, "store_version": store_version})
         _tell(message, "send_task_success", output=output)
         self._close(request)

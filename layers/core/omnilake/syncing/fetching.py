@@ -320,7 +320,7 @@ class _Run:
         )
         lake.write_model(layout.sync_part(plan.job_id, "progress"), self._ahead)
         self.progress, self._taken = self._ahead, Taken()
-        jobs.enter(
+        jobs.note(
             plan.job_id,
             JobKind.SYNC_SOURCE,
             "Fetch Pages",

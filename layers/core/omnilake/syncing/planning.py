@@ -48,7 +48,7 @@ def plan_sync(job_id: str, source_id: str, full: bool = False) -> PlanResult:
             streams=planned(streams, kept),
         )
         aws.lake().write_model(layout.sync_part(job_id, "plan"), plan)
-    jobs.enter(job_id, JobKind.SYNC_SOURCE, "Plan Sync", streams=len(plan.streams))
+    jobs.note(job_id, JobKind.SYNC_SOURCE, "Plan Sync", streams=len(plan.streams))
     return PlanResult(streams=len(plan.streams))
 
 

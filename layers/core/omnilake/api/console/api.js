@@ -104,7 +104,7 @@ export async function follow(jobId, tell, signal) {
   let pauseMs = 400;
   for (;;) {
     const job = await get(path("jobs", jobId), { signal });
-    const state = JSON.stringify([job.status, job.state, job.entered, job.progress]);
+    const state = JSON.stringify([job.status, job.state, job.entered, job.reentered, job.progress]);
     pauseMs = state === seen ? Math.min(3000, pauseMs * 1.3) : 400;
     if (state !== seen || ended(job)) tell(job);
     seen = state;

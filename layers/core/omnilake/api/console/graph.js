@@ -20,17 +20,24 @@ async function drawn() {
   return pictures;
 }
 
-/** States of a job in order of their first time, with the seconds until the next one (so far, for the last). */
+/** States in the order in which a job entered them, those that it came back to once for each time. */
+function visits(job) {
+  const first = Object.entries(job.entered ?? {}).map(([state, at]) => ({ state, at }));
+  const order = (one, other) => (one.at < other.at ? -1 : one.at > other.at ? 1 : 0);
+  return [...first.sort(order), ...(job.reentered ?? [])].sort(order);
+}
+
+/** States of a job in order of their first time, with the seconds of all their visits (so far, for the last). */
 export function states(job) {
-  const order = Object.entries(job.entered ?? {}).sort(([, one], [, other]) =>
-    one < other ? -1 : one > other ? 1 : 0,
-  );
-  return order.map(([state, entered], at) => ({
-    state,
-    entered,
-    status: statusOf(job, state),
-    seconds: between(entered, order[at + 1]?.[1] ?? job.ended_at),
-  }));
+  const order = visits(job);
+  const found = new Map();
+  order.forEach(({ state, at }, index) => {
+    const seconds = between(at, order[index + 1]?.at ?? job.ended_at);
+    const told = found.get(state);
+    if (told) Object.assign(told, { seconds: told.seconds + seconds, visits: told.visits + 1 });
+    else found.set(state, { state, entered: at, status: statusOf(job, state), seconds, visits: 1 });
+  });
+  return [...found.values()];
 }
 
 function statusOf(job, state) {
@@ -62,7 +69,7 @@ export async function graph(place, job) {
 }
 
 function picture(told, job, times, name) {
-  const status = statuses(told, job);
+  const { status, taken } = run(told, job);
   const arrow = `arrow-${name}`;
   const counted = [...status.values()].filter((each) => each !== "none").length;
   return svg(
@@ -86,21 +93,20 @@ function picture(told, job, times, name) {
     told.boxes
       .filter((box) => box.height > told.head)
       .map((box) => svg("rect", { class: "around", x: box.x, y: box.y, width: box.width, height: box.height, rx: 8 })),
-    told.ways.map((way) => {
-      const taken = status.get(way.from) !== "none" && status.get(way.to) !== "none" && way.kind !== "catch";
-      return svg("path", {
-        class: `way ${way.kind === "catch" ? "catch" : ""} ${taken ? "taken" : ""}`,
+    told.ways.map((way) =>
+      svg("path", {
+        class: `way ${way.kind === "catch" ? "catch" : ""} ${taken.has(way) ? "taken" : ""}`,
         d: way.path,
         "marker-end": `url(#${arrow})`,
-      });
-    }),
+      }),
+    ),
     told.boxes.map((box) => state(box, told.head, status.get(box.name), times.get(box.name))),
   );
 }
 
 function state(box, head, status, visit) {
   const middle = box.x + box.width / 2;
-  const about = visit ? duration(visit.seconds) : box.type;
+  const about = visit ? `${duration(visit.seconds)}${visit.visits > 1 ? ` ×${visit.visits}` : ""}` : box.type;
   return svg(
     "g",
     { class: `state ${status} ${box.type === "Choice" ? "choice" : ""}` },
@@ -120,37 +126,60 @@ function state(box, head, status, visit) {
 }
 
 /**
- * Status of every box. Jobs record tasks alone; a choice or map between two states that were entered was passed as well,
- * and a box around one that was entered is as that one is.
+ * Status of every box, and the ways taken. Jobs record steps alone: between two that were entered one after the other the
+ * job went the shortest way over what is not recorded (choices, waits), and from the last one to the end that it came to.
+ * A box around one that was entered is as that one is.
  */
-function statuses(told, job) {
+function run(told, job) {
   const status = new Map(told.boxes.map((box) => [box.name, statusOf(job, box.name)]));
-  const within = (inner, outer) =>
+  const around = (name) => told.boxes.filter((outer) => within(byName.get(name), outer)).map((outer) => outer.name);
+  const byName = new Map(told.boxes.map((box) => [box.name, box]));
+  const stops = visits(job).map((visit) => visit.state);
+  if (job.status === "COMPLETED") stops.push(told.boxes.find((box) => box.type === "Succeed")?.name);
+  const known = stops.filter((name) => byName.has(name));
+  const taken = new Set();
+  known.slice(1).forEach((to, index) => {
+    const from = known[index];
+    const shared = new Set(around(from).filter((name) => from !== to && around(to).includes(name)));
+    const ends = (name) => new Set([name, ...around(name)].filter((each) => !shared.has(each)));
+    const free = (name) => byName.get(name).type !== "Task" && !job.entered?.[name];
+    const way =
+      shortest(told.ways, ends(from), ends(to), free, (each) => each.kind !== "catch") ??
+      (from === to ? null : shortest(told.ways, ends(from), ends(to), free, () => true));
+    for (const each of way ?? []) {
+      taken.add(each);
+      for (const name of [each.from, each.to]) if (status.get(name) === "none") status.set(name, "done");
+    }
+  });
+  for (const outer of told.boxes) {
+    const inner = told.boxes.filter((box) => within(box, outer)).map((box) => status.get(box.name));
+    const found = ["running", "failed", "done"].find((each) => inner.includes(each));
+    if (found && !job.entered?.[outer.name]) status.set(outer.name, found);
+  }
+  return { status, taken };
+}
+
+function within(inner, outer) {
+  return (
     inner !== outer &&
     inner.x >= outer.x &&
     inner.y >= outer.y &&
     inner.x + inner.width <= outer.x + outer.width &&
-    inner.y + inner.height <= outer.y + outer.height;
-  for (const outer of told.boxes) {
-    if (status.get(outer.name) !== "none") continue;
-    const inner = told.boxes.filter((box) => within(box, outer)).map((box) => status.get(box.name));
-    status.set(outer.name, ["running", "failed", "done"].find((each) => inner.includes(each)) ?? "none");
-  }
-  for (let again = true; again;) {
-    again = false;
-    for (const box of told.boxes) {
-      if (status.get(box.name) !== "none") continue;
-      const before = told.ways.some(
-        (way) => way.to === box.name && way.kind !== "catch" && status.get(way.from) !== "none",
-      );
-      const after = told.ways.some(
-        (way) => way.from === box.name && way.kind !== "catch" && status.get(way.to) !== "none",
-      );
-      if (before && after && box.type !== "Task") {
-        status.set(box.name, "done");
-        again = true;
-      }
+    inner.y + inner.height <= outer.y + outer.height
+  );
+}
+
+/** The shortest chain of ways from one set of boxes to another over boxes that are free; null where there is none. */
+function shortest(ways, from, to, free, open) {
+  const chains = [...from].map((name) => ({ name, chain: [] }));
+  const seen = new Set();
+  for (const { name, chain } of chains) {
+    for (const way of ways) {
+      if (way.from !== name || seen.has(way) || !open(way)) continue;
+      seen.add(way);
+      if (to.has(way.to)) return [...chain, way];
+      if (free(way.to)) chains.push({ name: way.to, chain: [...chain, way] });
     }
   }
-  return status;
+  return null;
 }

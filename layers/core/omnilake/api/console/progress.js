@@ -124,7 +124,7 @@ function stateTable(job, over) {
   const rows = visited.map((each) => {
     const lines = paid(each.state);
     return [
-      h("span", { class: `step ${each.status}` }, each.state),
+      h("span", { class: `step ${each.status}` }, each.state, each.visits > 1 && ` ×${each.visits}`),
       clock(each.entered),
       each.status === "running" && !over ? "…" : duration(each.seconds),
       ...(ledger.length ? [lines.length ? number(tokens(lines)) : "", lines.length ? money(cost(lines)) : ""] : []),
