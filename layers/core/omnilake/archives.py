@@ -48,6 +48,9 @@ _LISTING = "archive"
 _HOLDING = (DocumentStatus.PENDING, DocumentStatus.PROCESSING, DocumentStatus.COMPLETED, DocumentStatus.REMOVING)
 """Statuses of entry versions that keep an archive from being deleted."""
 
+_MAX_KEY_BYTES = 2_048
+"""Longest partition key of DynamoDB."""
+
 HEADROOM_TOKENS = 16
 """What chunks must leave free of the embedding model's window, for the contextual header that is embedded with them."""
 
@@ -350,8 +353,8 @@ def _fitted_chunking(config: ChunkingConfig, max_tokens: int, name: str) -> Chun
 
 
 def _find(archive_id: str) -> Archive | None:
-    if not isinstance(archive_id, str) or not archive_id:
-        return None  # DynamoDB refuses an empty key
+    if not isinstance(archive_id, str) or not 0 < len(archive_id.encode(errors="replace")) <= _MAX_KEY_BYTES:
+        return None  # DynamoDB refuses such a key
     item = aws.table("archives_table").get({"archive_id": archive_id})
     return None if item is None else _archive(item)
 

@@ -85,7 +85,7 @@ def get(source_id: str) -> Source:
     """
     item = _table().get(_key(source_id)) if source_id else None
     if item is None or item.get("listing") != _LISTED:
-        raise SourceNotFound(f"There is no source {source_id[:64]!r}.")
+        raise SourceNotFound("There is no source of that id.")
     return from_item(item)
 
 

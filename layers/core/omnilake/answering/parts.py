@@ -168,9 +168,9 @@ def parse_request(stored: bytes) -> InformationRequest:
         # Without its cause: a validation error quotes the values it refuses.
         raise InvalidRequest(f"The request does not fit its model: {', '.join(fields)}.") from None
     if len(request.question) > MAX_QUESTION_CHARACTERS:
-        raise QuestionTooLong(
-            f"The question has {len(request.question)} characters; {MAX_QUESTION_CHARACTERS} are the most."
-        )
+        told = f"The question has {len(request.question)} characters; {MAX_QUESTION_CHARACTERS} are the most."
+        raise QuestionTooLong(told, fields=[{"field": "question", "message": told}])
     if not any(character.isalnum() for character in request.question):
-        raise EmptyQuestion("The question has no letter and no digit.")
+        told = "The question has no letter and no digit."
+        raise EmptyQuestion(told, fields=[{"field": "question", "message": told}])
     return request

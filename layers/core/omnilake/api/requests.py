@@ -17,7 +17,7 @@ from omnilake.api.schemas import Body, JobIdPath
 from omnilake.api.waiting import JobView, accepted, ended, find, view
 from omnilake.calling import call
 from omnilake.clock import now
-from omnilake.errors import Forbidden, JobNotFound
+from omnilake.errors import Forbidden, InvalidRequest, JobNotFound
 from omnilake.models import Answer, Deliverable, InformationRequest, Job, JobKind, JobStatus, Model
 
 router = make_router()
@@ -85,7 +85,7 @@ def submit(request: dict[str, Any]) -> str:
     from omnilake.answering.parts import parse_request
 
     who = caller()
-    parse_request(json.dumps(request).encode())
+    _check_as_of(parse_request(json.dumps(request).encode()))
     for archive_id in dict.fromkeys(request["archives"]):
         who.check(Right.READ, archives.get_archive(archive_id))
     if request.get("destination_archive"):
@@ -103,6 +103,18 @@ def submit(request: dict[str, Any]) -> str:
         # what was submitted by a call that was cut off is found again by the next
         event["idempotency_key"] = f"{who.name}#{header('idempotency-key')}"[:256]
     return str(call("submit_request_function_arn", event)["job_id"])
+
+
+def _check_as_of(asked: InformationRequest) -> None:
+    if not asked.as_of:
+        return
+    from omnilake.answering.scoping import parse_as_of
+
+    try:
+        parse_as_of(asked.as_of, archives=len({*asked.archives}))
+    except InvalidRequest as error:
+        fault = {"field": "as_of", "message": error.message}
+        raise InvalidRequest(error.message, action=error.action, fields=[fault]) from None
 
 
 @router.get("/v1/requests/<job_id>", tags=["requests"], summary="A request and its job")

@@ -66,7 +66,8 @@ def parse(fields: dict[str, Any]) -> NewEntry:
         return NewEntry.model_validate(fields)
     except ValidationError as error:
         names = sorted({".".join(map(str, each["loc"])) for each in error.errors()})
-        raise InvalidEntry(f"The entry does not fit in: {', '.join(names)}.") from None
+        faults = [{"field": name, "message": "The value is not valid."} for name in names]
+        raise InvalidEntry(f"The entry does not fit in: {', '.join(names)}.", fields=faults) from None
 
 
 def add(archive_id: str, entry: NewEntry, *, started_by: str = "", tenant: dict[str, str] | None = None) -> AddedEntry:
@@ -198,11 +199,11 @@ def _record(
     try:
         size = len(entry.content.encode())
     except UnicodeEncodeError:  # a lone surrogate; the error itself would quote the text
-        raise InvalidEntry("The content holds characters that UTF-8 can't hold.") from None
+        raise _misfit("The content holds characters that UTF-8 can't hold.") from None
     if size > MAX_CONTENT_BYTES:
-        raise InvalidEntry(f"The content has {size:,} bytes; {MAX_CONTENT_BYTES:,} are the most.")
+        raise _misfit(f"The content has {size:,} bytes; {MAX_CONTENT_BYTES:,} are the most.")
     if not entry.content.strip():
-        raise InvalidEntry("The content holds no text.")
+        raise _misfit("The content holds no text.")
     address = next((source for source in sources if source.startswith(("https://", "http://"))), "")
     listed = {SOURCES: json.dumps(sources, ensure_ascii=False)} if sources else {}
     try:
@@ -219,4 +220,10 @@ def _record(
         )
     except ValidationError as error:
         names = sorted({str(each["loc"][0]) for each in error.errors()})
-        raise InvalidEntry(f"The entry does not fit in: {', '.join(names)}.") from None
+        faults = [{"field": name, "message": "The value is not valid."} for name in names]
+        raise InvalidEntry(f"The entry does not fit in: {', '.join(names)}.", fields=faults) from None
+
+
+def _misfit(told: str) -> InvalidEntry:
+    """The error of a content that can't be taken."""
+    return InvalidEntry(told, fields=[{"field": "content", "message": told}])

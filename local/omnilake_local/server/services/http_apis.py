@@ -1,14 +1,18 @@
-"""The address of an HTTP API that every client can reach.
+"""The address of an HTTP API that every client can reach, and the largest body that an HTTP API takes.
 
 ministack says ``http://<api id>.execute-api.<host>:<port>``; with a host that is an IP address no resolver knows that
 name, and many know none below ``localhost`` either. It serves the same API at a path of its own host, and that is the
 address told here, to ``Fn::GetAtt`` and to GetApi. Unnecessary once the endpoint's form can be chosen.
+
+It hands bodies of any size to the function. API Gateway refuses those over 10 MB (its quota of an HTTP API's payload)
+with 413 before the function is called. Unnecessary once ministack keeps that limit.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ministack.services import apigateway, cloudformation
@@ -16,6 +20,10 @@ from ministack.services.cloudformation import provisioners
 
 _ADDRESS = re.compile(r"^http://127\.0\.0\.1:\d+/_aws/execute-api/([0-9a-f]+)$")
 
+MAX_BODY_BYTES = 10 * 1024 * 1024
+
+_Response = tuple[int, dict[str, str], bytes]
+_Execute = Callable[..., Awaitable[_Response]]
 _Provision = Callable[..., tuple[str, dict[str, Any]]]
 
 
@@ -40,10 +48,11 @@ class HttpApis:
         self._base = base
 
     def install(self) -> None:
-        """Tell it of APIs that are made or changed."""
+        """Tell the address of APIs that are made or changed, and refuse bodies over the limit."""
         handlers = provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
         handlers["create"] = self._reachable(handlers["create"])
         handlers["update"] = self._reachable(handlers["update"])
+        apigateway.handle_execute = limited(apigateway.handle_execute)
 
     def start(self) -> None:
         """Tell it of APIs that were made when the embedded cloud had another port."""
@@ -70,6 +79,20 @@ class HttpApis:
             return api_id, attributes
 
         return provisioned
+
+
+def limited(execute: _Execute) -> _Execute:
+    """The same call of an API, refused as API Gateway does when its body is too large."""
+
+    async def limited_execute(
+        api_id: str, stage: str, path: str, method: str, headers: Any, body: bytes, *rest: Any, **options: Any
+    ) -> _Response:
+        if len(body or b"") > MAX_BODY_BYTES:
+            told = json.dumps({"message": "Request Entity Too Large"}).encode()
+            return 413, {"Content-Type": "application/json"}, told
+        return await execute(api_id, stage, path, method, headers, body, *rest, **options)
+
+    return limited_execute
 
 
 def moved(address: str, base: str) -> str:
