@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,6 +76,15 @@ class Running:
         self.server = _up(self.project, self.state)
 
     @contextmanager
+    def deployed_with(self, **parameters: str) -> Iterator[None]:
+        """The same stack with other template parameters; afterwards as it was."""
+        self.server = _up(self.project, self.state, parameters)
+        try:
+            yield
+        finally:
+            self.server = _up(self.project, self.state)
+
+    @contextmanager
     def environment(self) -> Iterator[None]:
         """Point boto3, LanceDB and the product's own rooms in this process at the cloud."""
         with pytest.MonkeyPatch.context() as patch:
@@ -104,11 +113,11 @@ def running() -> Iterator[Running]:
             lifecycle.down(state)
 
 
-def _up(project: Project, state: StateDir) -> ServerProcess:
+def _up(project: Project, state: StateDir, parameters: Mapping[str, str] | None = None) -> ServerProcess:
     last = recorded_server(state)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTH", "true")
-        server = lifecycle.up(project, state, port=None if last else free_port(FIRST_PORT))
+        server = lifecycle.up(project, state, port=None if last else free_port(FIRST_PORT), parameters=parameters)
     _set_aside_differences(server)
     return server
 

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,9 @@ from omnilake_local.subprocesses import Watch, run_logged, tail
 
 _SEE_LOG = "See `omnilake local logs --server`."
 _CHANGE_SET_EXISTS = re.compile(r"CreateChangeSet operation.*ChangeSet \[.*\] already exists")
+_EMPTY = '""'
+"""What SAM takes for a parameter's empty value."""
+
 _COMPLETE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 UNUSABLE = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"}
 """A first deployment that failed: CloudFormation takes no update, only a deletion; nothing was ever in it."""
@@ -98,13 +101,12 @@ class Deployment:
     sam: Environment
     uv: str
 
-    def is_current(self, endpoint_url: str, fingerprint: str) -> bool:
-        """Whether the stack stands and was deployed from this very source."""
-        try:
-            deployed = json.loads(self.state.deployed.read_text())["fingerprint"]
-        except (FileNotFoundError, ValueError, KeyError):
+    def is_current(self, endpoint_url: str, fingerprint: str, parameters: Mapping[str, str]) -> bool:
+        """Whether the stack stands and was deployed from this very source, with these further parameters."""
+        deployed = self._deployed()
+        if (deployed.get("fingerprint"), deployed.get("parameters", {})) != (fingerprint, dict(parameters)):
             return False
-        return deployed == fingerprint and stack_status(endpoint_url, self.config.stack_name) in _COMPLETE
+        return stack_status(endpoint_url, self.config.stack_name) in _COMPLETE
 
     def never_succeeded(self, endpoint_url: str) -> bool:
         """Whether a first deployment failed and left a stack that takes no update."""
@@ -148,27 +150,39 @@ class Deployment:
         )  # fmt: skip
         self.project.build_marker.write_text(fingerprint)
 
-    def deploy(self, endpoint_url: str, fingerprint: str, watch: Watch | None = None) -> None:
+    def deploy(
+        self, endpoint_url: str, fingerprint: str, parameters: Mapping[str, str], watch: Watch | None = None
+    ) -> None:
         """Run ``sam deploy`` and record what was deployed.
 
         A stack whose creation failed is deleted first. A deployment that lost an answer is made a second time.
+
+        Args:
+            endpoint_url: of the embedded cloud.
+            fingerprint: of what is deployed.
+            parameters: of the template, beside those of samconfig.toml. One that an earlier deployment was given and
+                this one is not gets its default again: ``sam deploy`` by itself would keep it.
+            watch: is told each line of SAM's output.
 
         Raises:
             LocalCloudError: it failed.
         """
         log = self.state.logs / "sam-deploy.log"
         log.unlink(missing_ok=True)
+        before: dict[str, str] = self._deployed().get("parameters", {})
         if self.state.deployed.is_file():
-            self.state.deployed.write_text(json.dumps({"fingerprint": None}))
+            self._record(None, before | dict(parameters))
+        dropped = before.keys() - parameters.keys()
+        given = self._defaults(endpoint_url, dropped) | dict(parameters) if dropped else dict(parameters)
         packaged = package_layers(self.project.built_template, self.project.packages)
         started = datetime.now(UTC)
         try:
             try:
-                self._sam_deploy(endpoint_url, packaged, log, watch)
+                self._sam_deploy(endpoint_url, packaged, given, log, watch)
             except LocalCloudError:
                 if not lost_an_answer(log):
                     raise
-                self._sam_deploy(endpoint_url, packaged, log, watch)
+                self._sam_deploy(endpoint_url, packaged, given, log, watch)
         except LocalCloudError as error:
             reasons = failed_resources(endpoint_url, self.config.stack_name, since=started)
             if not reasons:
@@ -177,15 +191,39 @@ class Deployment:
                 "`sam deploy` failed:\n" + "\n".join(f"  {reason}" for reason in reasons),
                 action=f"{error.action} All of its output: {log}",
             ) from error
-        self.state.deployed.write_text(json.dumps({"fingerprint": fingerprint}))
+        self._record(fingerprint, parameters)
 
-    def _sam_deploy(self, endpoint_url: str, template: Path, log: Path, watch: Watch | None) -> None:
+    def _deployed(self) -> dict[str, Any]:
+        """What was recorded of the last deployment; empty when there was none or it can't be read."""
+        try:
+            found = json.loads(self.state.deployed.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _record(self, fingerprint: str | None, parameters: Mapping[str, str]) -> None:
+        self.state.deployed.write_text(json.dumps({"fingerprint": fingerprint, "parameters": dict(parameters)}))
+
+    def _defaults(self, endpoint_url: str, names: Collection[str]) -> dict[str, str]:
+        """What the deployed template says for parameters that were given before and are not now."""
+        summary = client("cloudformation", endpoint_url).get_template_summary(StackName=self.config.stack_name)
+        known = {each["ParameterKey"]: str(each.get("DefaultValue", "")) for each in summary["Parameters"]}
+        return {name: known[name] for name in names if name in known and name not in self._settled}
+
+    @property
+    def _settled(self) -> dict[str, str]:
+        """Template parameters of every deployment on this host."""
+        return self.config.parameters | self.host.parameters
+
+    def _sam_deploy(
+        self, endpoint_url: str, template: Path, parameters: Mapping[str, str], log: Path, watch: Watch | None
+    ) -> None:
         if stack_status(endpoint_url, self.config.stack_name) in UNUSABLE:
             self._delete_stack(endpoint_url)
         run_logged(
             [
                 str(self.sam.path / "bin" / "sam"), "deploy",
-                *self._common_options(template),
+                *self._common_options(template, parameters),
                 "--stack-name", self.config.stack_name,
                 "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar",
             ],
@@ -203,14 +241,14 @@ class Deployment:
             StackName=self.config.stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
         )
 
-    def _common_options(self, template: object) -> list[str]:
-        parameters = self.config.parameters | self.host.parameters
+    def _common_options(self, template: object, further: Mapping[str, str] | None = None) -> list[str]:
+        parameters = self._settled | dict(further or {})
         return [
             "--template-file", str(template),
             "--config-file", str(self.project.samconfig),
             "--config-env", CONFIG_ENV,
             "--region", self.config.region,
-            "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items()),
+            "--parameter-overrides", *(f"{name}={value or _EMPTY}" for name, value in parameters.items()),
         ]  # fmt: skip
 
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
@@ -62,6 +62,7 @@ def up(
     port: int | None = None,
     workers: int = WORKERS,
     progress: Progress | None = None,
+    parameters: Mapping[str, str] | None = None,
 ) -> ServerProcess:
     """Bring the embedded cloud up, with the project's stack deployed as it is in the checkout now.
 
@@ -71,11 +72,13 @@ def up(
     Args:
         port: for the server; default 4566, or the port of last time, or the next free one.
         workers: processes that may run one function at a time, of a server that this call starts.
+        parameters: of the template, beside those of samconfig.toml; those of an earlier call do not stay.
 
     Raises:
         LocalCloudError: a step failed.
     """
     progress = progress or Quiet()
+    given = dict(parameters or {})
     host = detect_host()
     config = read_samconfig(project.samconfig)
     with lock(state.lock, lambda: progress.note("Another omnilake local command is at work here: waiting for it.")):
@@ -83,7 +86,7 @@ def up(
         server = _server(state, environments, port, progress, workers)
         deployment = Deployment(project, state, host, config, environments["sam"], str(find_uv()))
         fingerprint = deployment_fingerprint(project, host)
-        if not deployment.is_current(server.endpoint_url, fingerprint):
+        if not deployment.is_current(server.endpoint_url, fingerprint, given):
             with lock(project.build_lock, lambda: progress.note("Another build of this project runs: waiting for it.")):
                 if not deployment.is_built(fingerprint):
                     with progress.step("Build (sam build)") as watch:
@@ -92,7 +95,7 @@ def up(
                     progress.note("The first deployment failed: starting anew, without what it left.")
                     server = _anew(state, environments, server, progress)
                 with progress.step("Deploy (sam deploy)") as watch:
-                    deployment.deploy(server.endpoint_url, fingerprint, watch)
+                    deployment.deploy(server.endpoint_url, fingerprint, given, watch)
     return server
 
 

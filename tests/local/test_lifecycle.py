@@ -205,7 +205,9 @@ def deploying(project: Project, state: StateDir, monkeypatch: pytest.MonkeyPatch
         program.write_text(
             f"#!{sys.executable}\n"
             "from pathlib import Path\n"
+            "import sys\n"
             f"calls, failures = Path({str(calls)!r}), {failures!r}\n"
+            "calls.with_name('arguments').write_text('\\n'.join(sys.argv))\n"
             "done = len(calls.read_text())\n"
             "calls.write_text('x' * (done + 1))\n"
             "if done < len(failures):\n"
@@ -228,9 +230,9 @@ EXISTS = (
 def test_a_deployment_that_lost_the_answer_to_its_change_set_is_made_once_more(
     deploying: Callable[..., Deployment], project: Project, state: StateDir, retries: str
 ) -> None:
-    deploying(EXISTS.format(retries)).deploy("http://127.0.0.1:1", "fingerprint")
+    deploying(EXISTS.format(retries)).deploy("http://127.0.0.1:1", "fingerprint", {})
     assert (project.root / "calls").read_text() == "xx"
-    assert json.loads(state.deployed.read_text()) == {"fingerprint": "fingerprint"}
+    assert json.loads(state.deployed.read_text()) == {"fingerprint": "fingerprint", "parameters": {}}
 
 
 @pytest.mark.parametrize(
@@ -241,6 +243,31 @@ def test_a_deployment_that_fails_otherwise_or_again_fails(
     deploying: Callable[..., Deployment], project: Project, state: StateDir, failures: tuple[str, ...], calls: str
 ) -> None:
     with pytest.raises(LocalCloudError, match="exit code 1"):
-        deploying(*failures).deploy("http://127.0.0.1:1", "fingerprint")
+        deploying(*failures).deploy("http://127.0.0.1:1", "fingerprint", {})
     assert (project.root / "calls").read_text() == calls
     assert not state.deployed.exists()
+
+
+def test_parameters_of_one_deployment_have_their_defaults_again_in_the_next(
+    deploying: Callable[..., Deployment], project: Project, state: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Deployed:
+        def get_template_summary(self, **_: str) -> dict[str, object]:
+            keys = {"Claim": "", "Issuer": "https://example.com", "Other": "x"}
+            return {"Parameters": [{"ParameterKey": key, "DefaultValue": value} for key, value in keys.items()]}
+
+    monkeypatch.setattr(deployment, "client", lambda *_: Deployed())
+    made, given = deploying(), {"Claim": "org", "Issuer": "http://127.0.0.1:1"}
+
+    def told(parameters: dict[str, str]) -> set[str]:
+        made.deploy("http://127.0.0.1:1", "fingerprint", parameters)
+        arguments = (project.root / "arguments").read_text().splitlines()
+        return {each for each in arguments if each.split("=")[0] in {"Claim", "Issuer", "Other"}}
+
+    monkeypatch.setattr(deployment, "stack_status", lambda *_: "UPDATE_COMPLETE")
+    assert told(given) == {"Claim=org", "Issuer=http://127.0.0.1:1"}
+    assert made.is_current("", "fingerprint", given)
+    assert not made.is_current("", "fingerprint", {})
+    assert told({}) == {'Claim=""', "Issuer=https://example.com"}
+    assert told({}) == set()
+    assert made.is_current("", "fingerprint", {})

@@ -57,6 +57,18 @@ def test_a_token_tells_subject_groups_and_tenant_by_the_claims_that_are_configur
     assert principal_of(event["requestContext"]) == Principal("jwt:s-1", ("admin", "dev"), "north")
 
 
+def test_a_token_without_the_tenant_that_it_must_name_is_an_operators_or_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMNILAKE_TENANT_CLAIM", "org")
+    monkeypatch.setenv("OMNILAKE_OPERATOR_PRINCIPALS", "jwt:ops")
+    settings.cache_clear()
+    for claims in ({"sub": "s-1"}, {"sub": "s-1", "org": ""}):
+        with pytest.raises(Forbidden, match="no tenant"):
+            principal_of(any_call.any_call("GET", "/", claims=claims)["requestContext"])
+    assert principal_of(any_call.any_call("GET", "/", claims={"sub": "ops"})["requestContext"]) == Principal("jwt:ops")
+
+
 @pytest.mark.parametrize(
     "context", [{}, {"authorizer": None}, {"authorizer": {"iam": None}}, {"authorizer": {"jwt": {}}}]
 )

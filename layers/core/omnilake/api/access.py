@@ -40,7 +40,7 @@ class Principal:
     Attributes:
         name: ``iam:…`` or ``jwt:…``.
         groups: names of the groups that the token lists, without ``group:``.
-        tenant: that the token names; empty: none.
+        tenant: that the token names; empty: none, where tokens name none, or an operator's.
     """
 
     name: str
@@ -92,6 +92,7 @@ def principal_of(request_context: Mapping[str, Any]) -> Principal:
 
     Raises:
         NotAuthenticated: no authorizer said who it is.
+        Forbidden: its token names no tenant where tokens must, and it is no operator's.
     """
     authorizer = request_context.get("authorizer") or {}
     iam = authorizer.get("iam") or {}
@@ -100,11 +101,14 @@ def principal_of(request_context: Mapping[str, Any]) -> Principal:
     claims = (authorizer.get("jwt") or {}).get("claims") or {}
     if claims.get("sub"):
         known = settings()
-        return Principal(
+        who = Principal(
             name=f"jwt:{claims['sub']}",
             groups=listed(claims.get(known.groups_claim)) if known.groups_claim else (),
             tenant=str(claims.get(known.tenant_claim) or "") if known.tenant_claim else "",
         )
+        if known.tenant_claim and not who.tenant and not who.is_operator:  # else it would see every tenant's
+            raise Forbidden("Your token names no tenant.", action=f"Ask its issuer for the claim {known.tenant_claim}.")
+        return who
     raise NotAuthenticated("The call does not say who makes it.")
 
 

@@ -66,16 +66,23 @@ def local() -> None:
 @local.command()
 @state_dir_option
 @click.option("--port", type=click.IntRange(1, 65_535), help="Default: 4566, or the next free one.")
+@click.option(
+    "--parameter", "pairs", multiple=True, metavar="NAME=VALUE", help="Of template.yaml; only until the next up."
+)
 @json_option
-def up(state_dir: Path | None, port: int | None, as_json: bool) -> None:
+def up(state_dir: Path | None, port: int | None, pairs: tuple[str, ...], as_json: bool) -> None:
     """Start the embedded cloud and deploy this checkout to it; do nothing that is done already."""
     console = Console(stderr=as_json)
+    if unclear := [each for each in pairs if not each.partition("=")[1]]:
+        raise click.BadParameter(f"{unclear[0]} is not NAME=VALUE.", param_hint="--parameter")
     started = time.monotonic()
     with _explained_errors():
         from omnilake_local import lifecycle, paths, progress
 
         project, state = paths.find_project(), paths.find_state_dir(state_dir)
-        server = lifecycle.up(project, state, port=port, progress=progress.StepPrinter(console))
+        parameters = dict(each.split("=", 1) for each in pairs)
+        printer = progress.StepPrinter(console)
+        server = lifecycle.up(project, state, port=port, progress=printer, parameters=parameters)
         if as_json:
             click.echo(json.dumps(lifecycle.status(project, state).as_dict(), indent=2))
             return
