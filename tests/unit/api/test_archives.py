@@ -10,7 +10,7 @@ import pytest
 from any_stored import MARA, NOAH, stored_archive
 
 from omnilake import archives as registry
-from omnilake.api import archives
+from omnilake.api import archives, rpc_archives
 from omnilake.errors import ArchiveExists, ArchiveInUse
 from omnilake.settings import settings
 
@@ -174,3 +174,20 @@ def test_an_archive_in_use_is_not_deleted(send: Send, monkeypatch: pytest.Monkey
     monkeypatch.setattr(archives, "call", delete)
     answered = send("DELETE", "/v1/archives/maras-own", headers={"if-match": "*"})
     assert (answered.status, answered.json["code"]) == (409, "ARCHIVE_IN_USE")
+
+
+@pytest.mark.parametrize(
+    "told", [{"tag_model_id": "claude"}, {"max_chunk_length": 500}, {"chunk_body_overlap_percentage": 10}]
+)
+def test_what_the_first_omnilakes_configuration_asks_for_in_vain_is_refused_by_name(
+    api: Callable[[Any], Send], monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(
+        archives, "call", lambda _, event: stored_archive("minutes", event["owner"]).model_dump(mode="json")
+    )
+    rpc = api(rpc_archives.router)
+    configuration = {"archive_type": "VECTOR", **dict.fromkeys(told)}
+    body = {"archive_id": "minutes", "description": "d", "configuration": configuration}
+    refused = rpc("POST", "/create_archive", body | {"configuration": told})
+    assert (refused.status, refused.json["errors"][0]["field"]) == (422, f"configuration.{next(iter(told))}")
+    assert rpc("POST", "/create_archive", body).status == 201

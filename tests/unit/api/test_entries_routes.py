@@ -384,6 +384,9 @@ class TestOmniLakesOwnPaths:
         assert (told.status, told.json["archive_id"]) == (202, "minutes")
         assert entries.versions(told.json["entry_id"])[0]["archive_id"] == "minutes"
 
+    def test_an_archive_may_be_called_the_destination(self, rpc: Send) -> None:
+        assert rpc("POST", "/add_entry", {"destination_archive_id": "notes", **NOTE}).status == 202
+
     def test_an_archive_has_to_be_named(self, rpc: Send) -> None:
         answered = rpc("POST", "/add_entry", NOTE)
         assert (answered.status, answered.json["errors"][0]["field"]) == (422, "archive_id")

@@ -15,6 +15,7 @@ from omnilake import aws, jobs, layout
 from omnilake.api import requests as routes
 from omnilake.api import rpc, rpc_requests
 from omnilake.client import request_definitions
+from omnilake.errors import InvalidFields
 from omnilake.models import Answer, AnswerClaim, AnswerStatus, Citation, Coverage, JobKind
 from omnilake.settings import settings
 
@@ -241,7 +242,9 @@ def test_what_its_client_leaves_at_its_default_changes_nothing(
         **ASKED,
         include_source_metadata=False,
         resource_names=[],
+        responder_model_params={},
         responder_prompt="",
+        responder_use_source_metadata=False,
         summarization_algorithm=algorithm,
     )
     unsent = {each.name: None for each in fields(body)} | ASKED  # an older client sends what was not given as null
@@ -259,6 +262,8 @@ def test_what_its_client_leaves_at_its_default_changes_nothing(
         ({"responder_prompt": "Rhyme."}, "responder_prompt"),
         ({"summarization_prompt": "Rhyme."}, "summarization_prompt"),
         ({"summarization_algorithm": "REFINE"}, "summarization_algorithm"),
+        ({"responder_model_params": {"temperature": 1}}, "responder_model_params"),
+        ({"summarization_model_params": {"top_k": 5}}, "summarization_model_params"),
         ({"resource_names": [ENTRY, "orn::archive::maras-own"]}, "resource_names.1"),
     ],
 )
@@ -269,6 +274,33 @@ def test_what_one_request_cant_choose_is_refused_by_name(
     told = send("POST", "/request_information", ASKED | more)
     assert (told.status, told.json["code"], told.json["errors"][0]["field"]) == (422, "FIELDS_INVALID", field)
     assert submitted == []
+
+
+def test_its_answer_becomes_an_entry_where_the_caller_may_write(send: Send, submitted: list[dict[str, Any]]) -> None:
+    stored_archive("maras-own")
+    stored_archive("theirs", "jwt:other", read=[MARA])
+    told = ASKED | {"destination_archive_id": "maras-own", "responder_use_source_metadata": True}
+    assert send("POST", "/request_information", told).status == 202
+    assert submitted[0]["request"]["destination_archive"] == "maras-own"
+    assert send("POST", "/request_information", told | {"destination_archive_id": "theirs"}).status == 403
+
+
+def test_a_request_is_described_under_either_name_of_its_id(send: Send, submitted: list[dict[str, Any]]) -> None:
+    stored_archive("maras-own")
+    assert send("POST", "/request_information", ASKED).status == 202
+    for name in ("request_id", "lake_request_id"):
+        assert send("POST", "/describe_lake_request", {name: "answer-1"}).json["request_id"] == "answer-1"
+    assert send("POST", "/describe_lake_request", {}).json["errors"][0]["field"] == "request_id"
+
+
+def test_retrieval_requests_are_requests_by_their_earlier_name() -> None:
+    one: dict[str, Any] = {"archive_id": "one", "request_type": "VECTOR", "query_string": "tides", "max_entries": 5}
+    told = rpc.RequestInformation.model_validate({"goal": "Plan", "retrieval_requests": [one]})
+    expected = {"archives": ["one"], "question": "tides", "goal": "Plan", "mode": "EXCLUSIVE", "evidence_limit": 5}
+    assert rpc.request_of(told) == expected
+    both = rpc.RequestInformation.model_validate({"goal": "Plan", "retrieval_requests": [one], "requests": [one]})
+    with pytest.raises(InvalidFields):
+        rpc.request_of(both)
 
 
 def test_its_client_has_the_fields_that_the_api_takes() -> None:

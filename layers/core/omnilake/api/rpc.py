@@ -22,17 +22,26 @@ TAGS = ["OmniLake's own paths"]
 _MODELS = {"responder_model_id": "compose", "summarization_model_id": "map"}
 """Fields that name models, and the steps (``configuration.Step``) that these do."""
 
+_KINDS = {"BASIC": "INCLUSIVE", "VECTOR": "EXCLUSIVE"}
+"""Kinds of archives that a request may name, and how such an archive was read."""
+
 _ENTRY = re.compile(r"(?:orn::entry::)?(e[0-9a-f]{31})")
 _TAG_CHARACTERS = 64
 _MOST_TAGS = 200
 
 
+_CONFIGURED = "Not for one request: the configuration has it."
+
+
 class ArchiveConfiguration(Body):
-    """The later form of what an archive is like."""
+    """The later form of what an archive is like. What has no counterpart here is refused by its name."""
 
     archive_type: str = Field(default="", max_length=100)
+    chunk_body_overlap_percentage: int | None = None
+    max_chunk_length: int | None = None
     retain_latest_originals_only: bool | None = None
     tag_hint_instructions: str | None = Field(default=None, max_length=10_000)
+    tag_model_id: str | None = Field(default=None, max_length=100)
 
 
 class CreateArchive(Body):
@@ -85,21 +94,37 @@ class RequestInformation(Body):
     request: str | None = None
     request_type: str | None = None
     requests: list[ArchiveInformationRequest] | None = Field(default=None, min_length=1, max_length=20)
+    retrieval_requests: list[ArchiveInformationRequest] | None = Field(
+        default=None, min_length=1, max_length=20, description="The same, by its earlier name."
+    )
+    destination_archive_id: str | None = Field(
+        default=None, max_length=200, description="The answer becomes an entry there."
+    )
     include_source_metadata: bool | None = Field(default=None, description="Citations always name their sources.")
     resource_names: list[str] | None = Field(
         default=None, max_length=200, description="orn::entry::ID, or the id: only these entries are read."
     )
     responder_model_id: str | None = Field(default=None, max_length=100, description="A model of the configuration.")
-    responder_prompt: str | None = Field(default=None, description="Not for one request: the configuration has it.")
+    responder_model_params: dict[str, Any] | None = Field(default=None, description=_CONFIGURED)
+    responder_prompt: str | None = Field(default=None, description=_CONFIGURED)
+    responder_use_source_metadata: bool | None = Field(default=None, description="As include_source_metadata.")
     summarization_algorithm: str | None = Field(default=None, max_length=100, description="STANDARD.")
     summarization_model_id: str | None = Field(default=None, max_length=100, description="As responder_model_id.")
-    summarization_prompt: str | None = Field(default=None, description="Not for one request: the configuration has it.")
+    summarization_model_params: dict[str, Any] | None = Field(default=None, description=_CONFIGURED)
+    summarization_prompt: str | None = Field(default=None, description=_CONFIGURED)
 
 
 class NamedRequest(Body):
     """A request, by its job's id."""
 
     request_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,80}$")
+
+
+class NamedLakeRequest(Body):
+    """A request, by its job's id; ``lake_request_id`` is its later name."""
+
+    request_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,80}$")
+    lake_request_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,80}$")
 
 
 class DescribeJob(Body):
@@ -114,6 +139,19 @@ class ScoreResponse(NamedRequest):
 
     score: float = Field(ge=0, le=1)
     score_comment: str | None = Field(default=None, max_length=4_000)
+
+
+def check_archive(told: ArchiveConfiguration) -> None:
+    """Check that the later form of an archive asks for nothing that an archive can't choose in that form.
+
+    Raises:
+        InvalidFields: names the field.
+    """
+    for field in ("chunk_body_overlap_percentage", "max_chunk_length"):
+        if getattr(told, field) is not None:
+            raise _misfit(f"configuration.{field}", "Chunks are counted in tokens: chunking of POST /v1/archives.")
+    if told.tag_model_id:
+        raise _misfit("configuration.tag_model_id", "One model tags all entries: the parameter InsightsModelId.")
 
 
 def tags_of(instructions: str) -> list[str]:
@@ -133,25 +171,28 @@ def request_of(told: RequestInformation) -> dict[str, Any]:
             the models.
     """
     _check_fixed(told)
-    if told.requests is None:
+    each_archive = told.requests or told.retrieval_requests
+    if each_archive is None:
         asked: dict[str, Any] = {"archives": [told.archive_id] if told.archive_id else []}
         question, modes = told.request or "", [told.request_type]
     else:
-        asked = {"archives": list(dict.fromkeys(each.archive_id for each in told.requests))}
-        question = " ".join(dict.fromkeys(each.query_string for each in told.requests if each.query_string))
-        modes = [each.evaluation_type or each.request_type or told.request_type for each in told.requests]
-        tags = list(dict.fromkeys(tag for each in told.requests for tag in each.prioritize_tags or []))
+        asked = {"archives": list(dict.fromkeys(each.archive_id for each in each_archive))}
+        question = " ".join(dict.fromkeys(each.query_string for each in each_archive if each.query_string))
+        modes = [each.evaluation_type or each.request_type or told.request_type for each in each_archive]
+        tags = list(dict.fromkeys(tag for each in each_archive for tag in each.prioritize_tags or []))
         if tags:
             asked["tags"] = tags
-        limits = [each.max_entries for each in told.requests if each.max_entries]
+        limits = [each.max_entries for each in each_archive if each.max_entries]
         if limits:
             asked["evidence_limit"] = min(10_000, sum(limits))
-    named = {mode.upper() for mode in modes if mode}
+    named = {_KINDS.get(mode.upper(), mode.upper()) for mode in modes if mode}
     if named:
         asked["mode"] = next(iter(named)) if len(named) == 1 else "EXCLUSIVE"
     if told.resource_names:
         entries = [_entry(number, name) for number, name in enumerate(told.resource_names)]
         asked["filters"] = [{"field": "entry", "operator": "in", "value": list(dict.fromkeys(entries))}]
+    if told.destination_archive_id:
+        asked["destination_archive"] = told.destination_archive_id
     chosen = {step: name for field, step in _MODELS.items() if (name := getattr(told, field))}
     if chosen:
         asked["providers"] = chosen
@@ -181,9 +222,14 @@ def check_models(told: RequestInformation, configuration: Callable[[], Answering
 
 
 def _check_fixed(told: RequestInformation) -> None:
+    if told.requests and told.retrieval_requests:
+        raise _misfit("retrieval_requests", "It is another name of requests; give one of them.")
     for field in ("responder_prompt", "summarization_prompt"):
         if getattr(told, field):
             raise _misfit(field, "Prompts stand in the configuration, for all requests; leave it out.")
+    for field in ("responder_model_params", "summarization_model_params"):
+        if getattr(told, field):
+            raise _misfit(field, "Parameters of models stand in the configuration, for all requests; leave it out.")
     if told.summarization_algorithm and told.summarization_algorithm.upper() != "STANDARD":
         raise _misfit("summarization_algorithm", "There is only STANDARD.")
 

@@ -11,7 +11,7 @@ from omnilake import archives as registry
 from omnilake.api import archives
 from omnilake.api.access import Right
 from omnilake.api.app import answer, caller, make_router, validated
-from omnilake.api.rpc import TAGS, CreateArchive, NamedArchive, Nothing, UpdateArchive, tags_of
+from omnilake.api.rpc import TAGS, CreateArchive, NamedArchive, Nothing, UpdateArchive, check_archive, tags_of
 from omnilake.api.schemas import Page
 from omnilake.archives import ArchiveChanges
 from omnilake.calling import call
@@ -23,6 +23,8 @@ router = make_router()
 @router.post("/create_archive", status_code=201, tags=TAGS)
 def create_archive(body: Annotated[CreateArchive, BodyParameter()]) -> Response[Archive]:
     later = body.configuration
+    if later is not None:
+        check_archive(later)
     hints = body.tag_hint_instructions or (later.tag_hint_instructions if later else None)
     told: dict[str, Any] = {"archive_id": body.archive_id, "description": body.description}
     told["retain_latest_originals_only"] = (

@@ -33,6 +33,7 @@ class AddEntry(Body):
     content: str = Field(min_length=1)
     sources: list[str] = Field(max_length=50)
     archive_id: ArchiveIdField | None = None
+    destination_archive_id: ArchiveIdField | None = Field(default=None, description="archive_id, by its later name.")
     effective_on: str | None = Field(default=None, max_length=64)
     original_source: str | None = Field(default=None, max_length=1_024)
     original_of_source: str | None = Field(default=None, max_length=1_024)
@@ -75,17 +76,19 @@ class EntryContent(Body):
 
 @router.post("/add_entry", status_code=202, tags=TAGS)
 def add_entry(body: Annotated[AddEntry, BodyParameter()]) -> Response[entries.AcceptedEntry]:
-    if body.archive_id is None:
-        raise InvalidFields("Some fields do not fit.", fields=[{"field": "archive_id", "message": "Field required."}])
+    archive_id = body.archive_id or body.destination_archive_id
+    if archive_id is None:
+        message = "Field required: every entry belongs to an archive."
+        raise InvalidFields("Some fields do not fit.", fields=[{"field": "archive_id", "message": message}])
     who = caller()
-    entries.allowed(who, Right.WRITE, body.archive_id)
+    entries.allowed(who, Right.WRITE, archive_id)
     entry = NewEntry(
         content=body.content,
         sources=body.sources,
         original_of_source=body.original_of_source or body.original_source or "",
         effective_on=body.effective_on or "",
     )
-    return entries.taken_in(inline.add(body.archive_id, entry, started_by=who.name, tenant=entries.tenant_of(who)))
+    return entries.taken_in(inline.add(archive_id, entry, started_by=who.name, tenant=entries.tenant_of(who)))
 
 
 @router.post("/describe_entry", tags=TAGS)

@@ -9,8 +9,17 @@ from aws_lambda_powertools.event_handler.openapi.params import Body as BodyParam
 
 from omnilake.api import requests
 from omnilake.api.app import answer, make_router, validated
-from omnilake.api.rpc import TAGS, NamedRequest, RequestInformation, ScoreResponse, check_models, request_of
+from omnilake.api.rpc import (
+    TAGS,
+    NamedLakeRequest,
+    NamedRequest,
+    RequestInformation,
+    ScoreResponse,
+    check_models,
+    request_of,
+)
 from omnilake.api.waiting import accepted
+from omnilake.errors import InvalidFields
 from omnilake.models import InformationRequest
 
 if TYPE_CHECKING:
@@ -29,12 +38,15 @@ def request_information(body: Annotated[RequestInformation, BodyParameter()]) ->
 
 @router.post("/describe_request", tags=TAGS)
 def describe_request(body: Annotated[NamedRequest, BodyParameter()]) -> Response[dict[str, Any]]:
-    return _described(body)
+    return _described(body.request_id)
 
 
 @router.post("/describe_lake_request", tags=TAGS)
-def describe_lake_request(body: Annotated[NamedRequest, BodyParameter()]) -> Response[dict[str, Any]]:
-    return _described(body)
+def describe_lake_request(body: Annotated[NamedLakeRequest, BodyParameter()]) -> Response[dict[str, Any]]:
+    named = body.request_id or body.lake_request_id
+    if named is None:
+        raise InvalidFields("Some fields do not fit.", fields=[{"field": "request_id", "message": "Field required."}])
+    return _described(named)
 
 
 @router.post("/score_response", tags=TAGS)
@@ -49,6 +61,6 @@ def _configuration() -> AnsweringConfiguration:
     return configuration.load().configuration
 
 
-def _described(body: NamedRequest) -> Response[dict[str, Any]]:
-    told = requests.described(body.request_id).model_dump(mode="json")
-    return answer({**told, "request_id": body.request_id, "job_id": body.request_id})
+def _described(job_id: str) -> Response[dict[str, Any]]:
+    told = requests.described(job_id).model_dump(mode="json")
+    return answer({**told, "request_id": job_id, "job_id": job_id})

@@ -90,7 +90,7 @@ class ListArchives(RequestBody):
 
 @dataclass
 class DeleteArchive(RequestBody):
-    """Remove an archive with all that it holds."""
+    """Remove an archive that holds no entries."""
 
     path: ClassVar[str] = "/delete_archive"
 
@@ -106,6 +106,8 @@ class AddEntry(RequestBody):
 
     Attributes:
         sources: where it comes from, as addresses or source ids.
+        archive_id: where it goes; every entry belongs to an archive.
+        destination_archive_id: the same, by its later name.
         effective_on: ISO 8601, from when it holds.
         original_source: the source whose original content it is; newer originals take its place.
         original_of_source: the same, by its later name.
@@ -121,6 +123,7 @@ class AddEntry(RequestBody):
     original_source: str | None = None
     original_of_source: str | None = None
     summarize: bool | None = None
+    destination_archive_id: str | None = None
 
 
 @dataclass
@@ -196,12 +199,17 @@ class DescribeSourceType(RequestBody):
 
 @dataclass
 class AddSource(RequestBody):
-    """A source of a declared type."""
+    """A source of a declared type.
+
+    Attributes:
+        archive_id: that it belongs to, which says who may see it. The first OmniLake had no such field; it is needed.
+    """
 
     path: ClassVar[str] = "/add_source"
 
     source_type: str
     source_arguments: Mapping[str, Any]
+    archive_id: str | None = None
 
 
 @dataclass
@@ -258,9 +266,14 @@ class InformationRequest(RequestBody):
         resource_names: entries, as ``orn::entry::ID`` or by their ids: only these are read.
         responder_model_id: name of a model of the configuration, that composes the answer.
         responder_prompt: refused: prompts stand in the configuration.
+        responder_model_params: refused, unless empty: parameters of models stand in the configuration.
+        responder_use_source_metadata: as ``include_source_metadata``.
         summarization_algorithm: STANDARD; others are refused.
         summarization_prompt: refused, as ``responder_prompt``.
         summarization_model_id: name of a model of the configuration, that reads groups of evidence.
+        summarization_model_params: refused, as ``responder_model_params``.
+        retrieval_requests: ``requests`` by its earlier name.
+        destination_archive_id: the answer becomes an entry of this archive.
     """
 
     path: ClassVar[str] = "/request_information"
@@ -277,6 +290,11 @@ class InformationRequest(RequestBody):
     summarization_algorithm: str | None = None
     summarization_prompt: str | None = None
     summarization_model_id: str | None = None
+    retrieval_requests: list[ArchiveInformationRequest | Mapping[str, Any]] | None = None
+    destination_archive_id: str | None = None
+    responder_model_params: Mapping[str, Any] | None = None
+    responder_use_source_metadata: bool | None = None
+    summarization_model_params: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -290,11 +308,12 @@ class DescribeRequest(RequestBody):
 
 @dataclass
 class DescribeLakeRequest(RequestBody):
-    """A request and its job."""
+    """A request and its job; ``lake_request_id`` is the later name of ``request_id``."""
 
     path: ClassVar[str] = "/describe_lake_request"
 
-    request_id: str
+    request_id: str | None = None
+    lake_request_id: str | None = None
 
 
 @dataclass
