@@ -269,7 +269,13 @@ class AsyncArchives(_Resource):
         return _parsed(await self._client.send("PATCH", _archive(archive_id), body=body, headers=headers), Archive)
 
     async def delete(self, archive_id: str, *, etag: str | None = None) -> AsyncJobHandle | None:
-        """Remove an archive with all that it holds; the job that does it, or None where nothing was left to do."""
+        """Remove an archive that holds no entries.
+
+        Returns:
+            The job that does it, where the API starts one.
+        Raises:
+            ArchiveInUse: it holds entries, or sources or open jobs are left of it.
+        """
         headers = await self._client.matching(_archive(archive_id), etag)
         return self._client.started(await self._client.send("DELETE", _archive(archive_id), headers=headers))
 
@@ -368,6 +374,7 @@ class AsyncEntries(_Resource):
         *,
         media_type: str = "",
         metadata: Mapping[str, str] | None = None,
+        multipart: bool | None = None,
         on_sent: Callable[[int], object] | None = None,
     ) -> UploadTarget:
         """Send a file straight to S3; its arrival starts its ingestion.
@@ -378,6 +385,7 @@ class AsyncEntries(_Resource):
             name: path below the archive; default: the file's own name.
             media_type: default: by the name.
             metadata: free; ``omnilake-source`` and ``omnilake-effective-on`` mean what docs/asking.md says.
+            multipart: whether it goes in parts; None: when it is larger than 100 MB.
             on_sent: is told how many bytes have been sent since the last time; less than 0 when they are sent again.
 
         Raises:
@@ -397,7 +405,7 @@ class AsyncEntries(_Resource):
             "media_type": media_type,
             "metadata": dict(metadata or {}),
         }
-        if size > MULTIPART_BYTES:
+        if multipart or (multipart is None and size > MULTIPART_BYTES):
             body["multipart"] = True
         path = f"{_archive(archive_id)}/uploads"
         target = _parsed(await self._client.send("POST", path, body=body), UploadTarget)

@@ -268,7 +268,13 @@ class Archives(_Resource):
         return _parsed(self._client.send("PATCH", _archive(archive_id), body=body, headers=headers), Archive)
 
     def delete(self, archive_id: str, *, etag: str | None = None) -> JobHandle | None:
-        """Remove an archive with all that it holds; the job that does it, or None where nothing was left to do."""
+        """Remove an archive that holds no entries.
+
+        Returns:
+            The job that does it, where the API starts one.
+        Raises:
+            ArchiveInUse: it holds entries, or sources or open jobs are left of it.
+        """
         headers = self._client.matching(_archive(archive_id), etag)
         return self._client.started(self._client.send("DELETE", _archive(archive_id), headers=headers))
 
@@ -363,6 +369,7 @@ class Entries(_Resource):
         *,
         media_type: str = "",
         metadata: Mapping[str, str] | None = None,
+        multipart: bool | None = None,
         on_sent: Callable[[int], object] | None = None,
     ) -> UploadTarget:
         """Send a file straight to S3; its arrival starts its ingestion.
@@ -373,6 +380,7 @@ class Entries(_Resource):
             name: path below the archive; default: the file's own name.
             media_type: default: by the name.
             metadata: free; ``omnilake-source`` and ``omnilake-effective-on`` mean what docs/asking.md says.
+            multipart: whether it goes in parts; None: when it is larger than 100 MB.
             on_sent: is told how many bytes have been sent since the last time; less than 0 when they are sent again.
 
         Raises:
@@ -392,7 +400,7 @@ class Entries(_Resource):
             "media_type": media_type,
             "metadata": dict(metadata or {}),
         }
-        if size > MULTIPART_BYTES:
+        if multipart or (multipart is None and size > MULTIPART_BYTES):
             body["multipart"] = True
         path = f"{_archive(archive_id)}/uploads"
         target = _parsed(self._client.send("POST", path, body=body), UploadTarget)
