@@ -314,3 +314,17 @@ def test_should_throttle_and_log_every_stage_without_content(resources: Resource
         assert target_of(stage["AccessLogSettings"]["DestinationArn"]) == "ApiLogs"
         told = stage["AccessLogSettings"]["Format"]
         assert not re.search(r"requestBody|querystring|queryString|integration\.body|rawPath|context\.path", told)
+
+
+def test_the_dashboard_shows_every_state_machine_and_every_queue(resources: Resources) -> None:
+    ((_, dashboard),) = of_type(resources, "AWS::CloudWatch::Dashboard")
+    shown: dict[str, set[str]] = {}
+    for widget in json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]:
+        before: list[str] = []
+        for row in widget["properties"].get("metrics", []):
+            before = [before[place] if told == "." else told for place, told in enumerate(row)]
+            shown.setdefault(before[1], set()).add(before[3].strip("${}").removesuffix(".QueueName"))
+    machines = {name for name, _ in of_type(resources, "AWS::StepFunctions::StateMachine")}
+    for metric in ("ExecutionsStarted", "ExecutionsFailed", "ExecutionsTimedOut", "ExecutionTime"):
+        assert shown[metric] == machines
+    assert shown["ApproximateNumberOfMessagesVisible"] == {name for name, _ in of_type(resources, "AWS::SQS::Queue")}
