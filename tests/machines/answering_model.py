@@ -1,4 +1,4 @@
-"""A model that the deployed stack asks: a local endpoint, named by a configuration of the lake."""
+"""Configurations of the lake for one test; of a model that the deployed stack asks at a local endpoint, too."""
 
 from __future__ import annotations
 
@@ -10,9 +10,20 @@ from typing import Any
 from embedded_cloud import Cloud
 from model_endpoint import Endpoint, Script, serving
 
-from omnilake import aws, layout
+from omnilake import aws, configuration, layout
 
 FUNCTIONS = ("ComposeAnswerFunction", "VerifyClaimsFunction")
+
+
+@contextmanager
+def configured(**fields: Any) -> Iterator[None]:
+    """The deployment's own configuration: the product's with some fields changed."""
+    told = configuration.product("extractive").model_dump(mode="json") | fields
+    aws.lake().write(layout.ANSWERING, json.dumps(told).encode(), "application/json")
+    try:
+        yield
+    finally:
+        aws.lake().delete(layout.ANSWERING)
 
 
 @contextmanager
@@ -44,8 +55,8 @@ def answered_by(
         told = {"provider": provider, "model": "any-model", "endpoint": f"{endpoint.url}/v1", "input_usd": 1.0, **model}
         steps = {"map": "extractive", "compose": compose, **({"judge": "model"} if judge else {})}
         models = {"model": told, "extractive": {"provider": "extractive"}}
-        configuration = {"models": models, "steps": steps, "memo_days": memo_days}
-        aws.lake().write(layout.ANSWERING, json.dumps(configuration).encode())
+        whole = {"models": models, "steps": steps, "memo_days": memo_days}
+        aws.lake().write(layout.ANSWERING, json.dumps(whole).encode())
         try:
             yield endpoint
         finally:

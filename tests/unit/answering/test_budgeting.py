@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnilake.answering.budgeting import planned_answer
+from omnilake.answering.budgeting import left_of, planned_answer
 from omnilake.answering.parts import AnswerPath, AnswerPlan
 from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step, product
-from omnilake.models import Degradation, InformationRequest
+from omnilake.models import Degradation, InformationRequest, LedgerLine
 from tests.unit.answering.any_answer import any_evidence
 
 SMALL = ModelConfig(provider="bedrock", model="small", input_usd=1, output_usd=4, context_tokens=8_000, concurrency=10)
@@ -81,6 +82,15 @@ def test_the_free_provider_is_held_back_by_no_budget() -> None:
 
 def test_prompts_and_quotes_call_no_model() -> None:
     assert _plan(deliver="prompt").path is _plan(deliver="quote").path is AnswerPath.PUBLISH
+
+
+def test_what_was_spent_before_is_taken_off_the_budget() -> None:
+    asked = InformationRequest(archives=["docs"], question="?", max_cost=0.01, max_tokens=100)
+    spent = [LedgerLine(state="any", provider="any", model="any", input_tokens=30, output_tokens=10, cost_usd=0.004)]
+    assert (left_of(asked, spent).max_cost, left_of(asked, spent).max_tokens) == (pytest.approx(0.006), 60)
+    assert (left_of(asked, spent * 3).max_cost, left_of(asked, spent * 3).max_tokens) == (0, 0)
+    unlimited = asked.model_copy(update={"max_cost": None, "max_tokens": None})
+    assert left_of(unlimited, spent) == unlimited
 
 
 @settings(max_examples=25, deadline=None)

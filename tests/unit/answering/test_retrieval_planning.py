@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from omnilake import aws, configuration, jobs, layout
+from omnilake import aws, configuration, embedding, jobs, layout
 from omnilake.answering import routing
 from omnilake.answering.parts import PLAN, read_part
 from omnilake.answering.planning import MAX_CANDIDATES, candidates, plan_retrieval
@@ -160,16 +160,39 @@ class _Asked:
         return check(self._answer), Usage(calls=1, input_tokens=7)
 
 
-def _routed_by_a_model(monkeypatch: pytest.MonkeyPatch, answer: object) -> RetrievalPlan:
+def _routed_by_a_model(monkeypatch: pytest.MonkeyPatch, answer: object, **request: object) -> RetrievalPlan:
     _configure(
-        models={"small": {"provider": "openai", "model": "any-1"}},
+        models={"small": {"provider": "openai", "model": "any-1", "input_usd": 1.0}},
         steps={"route": "small", "map": "small", "compose": "small"},
         routes=[{"name": "words", "description": "Asks for words.", "retrievers": ["full_text"]}],
     )
     monkeypatch.setattr(routing, "asked_model", lambda *_: _Asked(answer))
-    any_request("Who pays?")
+    any_request("Who pays?", **request)
     plan_retrieval(JOB)
     return read_part(JOB, PLAN, RetrievalPlan)
+
+
+@pytest.mark.parametrize("budget", [{"max_cost": 0}, {"max_cost": 1e-5}, {"max_tokens": 100}])
+def test_a_model_that_the_budget_does_not_hold_chooses_nothing(
+    monkeypatch: pytest.MonkeyPatch, budget: dict[str, object]
+) -> None:
+    plan = _routed_by_a_model(monkeypatch, AssertionError("It was asked."), **budget)
+    assert plan.retrievers == ["full_text", "vector"]
+    assert [(each.step, each.to, each.reason) for each in plan.degraded] == [("route", "default_retrievers", "budget")]
+    assert plan.ledger == []
+
+
+def test_a_budget_that_holds_the_model_lets_it_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _routed_by_a_model(monkeypatch, {"route": "R1"}, max_cost=0.001, max_tokens=1_000).degraded == []
+
+
+def test_a_question_that_is_embedded_for_money_stands_in_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding, "price_of", lambda _: 20.0)
+    any_request("Who pays?")
+    plan_retrieval(JOB)
+    (line,) = read_part(JOB, PLAN, RetrievalPlan).ledger
+    assert (line.state, line.model, line.calls, line.input_tokens) == ("Plan Retrieval", "any", 1, 3)
+    assert line.cost_usd == pytest.approx(3 * 20 / 1e6)
 
 
 def test_a_model_chooses_where_no_rule_and_no_example_does(monkeypatch: pytest.MonkeyPatch) -> None:

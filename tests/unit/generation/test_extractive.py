@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from omnilake import tokens
 from omnilake.configuration import Step, product
 from omnilake.errors import StageFailed
-from omnilake.generation import Task, provider_for, words
+from omnilake.generation import Task, extractive, provider_for, words
 from omnilake.generation.extractive import ExtractiveProvider
 from omnilake.generation.sentences import fold
 from omnilake.models import AnswerStyle, Claim, Quote
@@ -45,6 +45,16 @@ def _extract(
 
 def test_the_sentence_that_answers_comes_first() -> None:
     assert _extract(TEXTS)[0].text == "A worker's lease lasts ninety seconds."
+
+
+def test_an_embedder_that_is_paid_is_in_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Task(question=QUESTION, goal="Plan a shift.")
+    free = _provider().extract_claims(task, any_evidence(TEXTS), max_tokens=500, max_claims=6).usage
+    monkeypatch.setattr(extractive, "price_of", lambda _: 20.0)
+    paid = _provider().extract_claims(task, any_evidence(TEXTS), max_tokens=500, max_claims=6).usage
+    assert free.cost_usd == 0
+    assert paid.cost_usd > 10 * 20 / 1e6  # ten words are but a part of what is embedded
+    assert paid.model_copy(update={"cost_usd": 0.0}) == free
 
 
 def test_neither_the_question_itself_nor_anything_beside_it_is_claimed() -> None:

@@ -1,8 +1,10 @@
 """Plan Answer: what the answer will take, before any model is called for it; and what is done when that is too much.
 
 Reckoned are the calls that the plan of the compaction has, each with the most tokens that it may read and write, so
-that a budget which holds the reckoning also holds the answer. Budgets limit generative models: the extractive provider
-runs in the function, costs nothing, and is what remains when the budget holds nothing else.
+that a budget which holds the reckoning also holds the answer. What was spent before (on a model that chose the route,
+or one that put the evidence in order) is taken off the budget first. Budgets limit generative models: the extractive
+provider runs in the function, costs nothing (but for an embedder that is paid), and is what remains when the budget
+holds nothing else.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from omnilake import jobs
+from omnilake.answering import replay
 from omnilake.answering.parts import (
     ANSWER_PLAN,
     BUDGET,
     FUSED,
+    PLAN,
     AnswerPath,
     AnswerPlan,
     FusedEvidence,
@@ -30,7 +34,8 @@ from omnilake.compaction.planning import document_order, plan_groups, plan_merge
 from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step
 from omnilake.generation import model_name
 from omnilake.generation.provider import EXTRACTIVE
-from omnilake.models import Budget, Degradation, Deliverable, Evidence, InformationRequest, JobKind, Model
+from omnilake.models import Budget, Degradation, Deliverable, Evidence, InformationRequest, JobKind, LedgerLine, Model
+from omnilake.retrieval import RetrievalPlan
 from omnilake.settings import settings
 
 FEWEST_CHUNKS = 4
@@ -122,11 +127,27 @@ def plan_answer(job_id: str) -> PlanAnswerResult:
     request = read_request(job_id)
     plan = find_part(request.replay_of, ANSWER_PLAN, AnswerPlan) if request.replay_of else None
     if plan is None:
-        evidence = read_part(job_id, FUSED, FusedEvidence).evidence
-        counted = capacity.chunk_tokens(evidence)
-        plan = planned_answer(evidence, counted, request, read_configuration(job_id), settings().map_concurrency)
+        fused = read_part(job_id, FUSED, FusedEvidence)
+        counted = capacity.chunk_tokens(fused.evidence)
+        spent = (
+            [] if replay.takes_evidence(request) else [*read_part(job_id, PLAN, RetrievalPlan).ledger, *fused.ledger]
+        )
+        left = left_of(request, spent)
+        plan = planned_answer(fused.evidence, counted, left, read_configuration(job_id), settings().map_concurrency)
     write_part(job_id, ANSWER_PLAN, plan)
     return PlanAnswerResult(path=plan.path)
+
+
+def left_of(request: InformationRequest, spent: Sequence[LedgerLine]) -> InformationRequest:
+    """A request with what is left of its budget after what was spent: at least 0, so that what is free remains."""
+    cost = sum(line.cost_usd for line in spent)
+    used = sum(line.input_tokens + line.output_tokens for line in spent)
+    return request.model_copy(
+        update={
+            "max_cost": None if request.max_cost is None else max(0.0, request.max_cost - cost),
+            "max_tokens": None if request.max_tokens is None else max(0, request.max_tokens - used),
+        }
+    )
 
 
 def planned_answer(

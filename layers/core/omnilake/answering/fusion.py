@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from omnilake import jobs, tokens
 from omnilake.answering import replay
+from omnilake.answering.budgeting import left_of
 from omnilake.answering.parts import (
     FUSED,
     PLAN,
@@ -88,7 +89,7 @@ def fuse_evidence(job_id: str, failed: Sequence[FailedRetriever] = ()) -> Fusion
         weights=retriever_weights(configuration),
         spaces=plan.spaces,
         left_out=plan.left_out,
-        reranking=reranking_of(job_id, request, configuration),
+        reranking=reranking_of(job_id, left_of(request, plan.ledger), configuration),
     )
     jobs.note(job_id, JobKind.ANSWER_REQUEST, "Fuse Evidence", evidence=len(found.evidence))
     # Retrievers that run while rows are committed may read two versions of a store: all is there in the newer.

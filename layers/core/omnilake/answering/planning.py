@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 
 from omnilake import archives, embedding, jobs
 from omnilake.answering import replay, scoping
+from omnilake.answering.budgeting import left_of
 from omnilake.answering.parts import CONFIGURATION, PLAN, read_request, write_part
 from omnilake.answering.routing import route_request
 from omnilake.configuration import AnsweringConfiguration, RetrieverConfig, Step
 from omnilake.errors import InvalidRequest, StageFailed
 from omnilake.generation.provider import model_name
-from omnilake.models import Deliverable, EmbeddingSpace, InformationRequest, JobKind, Model, RetrievalMode, RouteReason
+from omnilake.models import (
+    Deliverable,
+    EmbeddingSpace,
+    InformationRequest,
+    JobKind,
+    LedgerLine,
+    Model,
+    RetrievalMode,
+    RouteReason,
+)
 from omnilake.retrieval import RetrievalPlan, filters
 from omnilake.retrieval.routing import Routing
 from omnilake.settings import settings
@@ -65,12 +76,13 @@ def plan_retrieval(job_id: str) -> PlanResult:
         return PlanResult(retrievers=[])
     scope = scoping.scope_of(request, found)
     spaces = {archive.space.space_id: archive.space for archive in found}
-    vectors = {
-        space_id: [float(value) for value in embedding.provider_for(space).embed_query(request.question)]
-        for space_id, space in spaces.items()
-    }
+    vectors: dict[str, list[float]] = {}
+    paid: list[LedgerLine] = []
+    for space_id, space in spaces.items():
+        vectors[space_id], lines = _embedded(request.question, space)
+        paid += lines
     space = found[0].space
-    routing = choose(job_id, request, loaded, space, vectors[space.space_id])
+    routing = choose(job_id, left_of(request, paid), loaded, space, vectors[space.space_id])
     inclusive = request.mode is RetrievalMode.INCLUSIVE
     plan = RetrievalPlan(
         job_id=job_id,
@@ -89,7 +101,7 @@ def plan_retrieval(job_id: str) -> PlanResult:
         retrievers=routing.retrievers,
         routes=routing.reasons,
         degraded=routing.degraded,
-        ledger=routing.ledger,
+        ledger=[*paid, *routing.ledger],
         evidence_limit=loaded.inclusive_cap if inclusive else request.evidence_limit,
         support_floor=not inclusive and request.deliver is not Deliverable.EVIDENCE,
         left_out=scope.left_out,
@@ -164,6 +176,27 @@ def choose(
 def candidates(request: InformationRequest) -> int:
     """How many chunks each retriever is asked for."""
     return min(max(MIN_CANDIDATES, CANDIDATES_PER_CHUNK * request.evidence_limit), MAX_CANDIDATES)
+
+
+def _embedded(question: str, space: EmbeddingSpace) -> tuple[list[float], list[LedgerLine]]:
+    """A question's vector, and what it cost where that is paid by tokens; they are counted as for chunking."""
+    began = time.monotonic()
+    provider = embedding.provider_for(space)
+    vector = [float(value) for value in provider.embed_query(question)]
+    price = embedding.price_of(space)
+    if not price:
+        return vector, []
+    read = len(provider.encode(question))
+    line = LedgerLine(
+        state="Plan Retrieval",
+        provider=space.provider,
+        model=space.model,
+        calls=1,
+        input_tokens=read,
+        cost_usd=read * price / 1e6,
+        seconds=round(time.monotonic() - began, 3),
+    )
+    return vector, [line]
 
 
 def _taken(names: Sequence[str], usable: Collection[str], deployed: Collection[str], by: str) -> Routing:

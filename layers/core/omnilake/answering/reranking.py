@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from omnilake.answering.degradation import REJECTED, THROTTLED, UNAVAILABLE
+from omnilake.answering.parts import BUDGET
 from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step
 from omnilake.errors import ProviderRejected, RateLimited, TransientError
 from omnilake.generation import model_name
@@ -15,7 +16,6 @@ from omnilake.retrieval.reranking import Reranker, address, reordered, reranker_
 
 STATE = "Fuse Evidence"
 FUSED_ORDER = "fused order"
-BUDGET = "budget"
 
 
 class Reranking:
@@ -29,7 +29,7 @@ class Reranking:
         model: its configuration.
         calls: of the job: a state that runs again pays for none twice.
         question: of the request.
-        max_cost: of the request, US dollars.
+        max_cost: what is left of the request's, US dollars.
 
     Attributes:
         degraded: how it went on without the model, if it did.

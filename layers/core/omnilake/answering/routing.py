@@ -12,10 +12,12 @@ from botocore.exceptions import ClientError
 
 from omnilake import aws, embedding, layout
 from omnilake.answering.degradation import REJECTED, THROTTLED, UNAVAILABLE
+from omnilake.answering.parts import BUDGET
+from omnilake.compaction import capacity
 from omnilake.configuration import AnsweringConfiguration, Route, Step
 from omnilake.errors import GenerationRejected, ProviderRejected, RateLimited, TransientError
 from omnilake.generation import Usage, model_name, prompts
-from omnilake.generation.choosing import choose_route
+from omnilake.generation.choosing import choose_route, route_tokens
 from omnilake.generation.provider import asked_model
 from omnilake.generation.recording import Calls
 from omnilake.models import Degradation, EmbeddingSpace, InformationRequest, LedgerLine
@@ -45,7 +47,8 @@ def route_request(
 ) -> Routing:
     """Decide which retrievers run; see ``retrieval.routing``.
 
-    A model that can't choose now is not waited for: the default retrievers run, and coverage says so.
+    A model that can't choose now is not waited for, and one that the budget does not hold is not asked: the default
+    retrievers run, and coverage says so.
 
     Args:
         job_id: of the request.
@@ -78,12 +81,16 @@ class _Router:
         self, job_id: str, request: InformationRequest, configuration: AnsweringConfiguration, name: str
     ) -> None:
         self._request = request
+        self._model = capacity.model_of(name, configuration)
         self._template = prompts.template(Step.ROUTE, configuration)
         self._asked = asked_model(name, configuration, Calls.of(job_id, request))
         self.degraded: list[Degradation] = []
         self.ledger: list[LedgerLine] = []
 
     def ask(self, routes: Sequence[Route]) -> str:
+        if not self._held(routes):
+            self._failed(BUDGET)
+            return ""
         began = time.monotonic()
         usage, chosen = Usage(), ""
         try:
@@ -107,6 +114,14 @@ class _Router:
             )
         )
         return chosen
+
+    def _held(self, routes: Sequence[Route]) -> bool:
+        """Whether the request's budget holds the most that the call may read and write."""
+        told = route_tokens(self._template, self._request.question, routes)
+        written = self._asked.output_tokens
+        cost = (told * self._model.input_usd + written * self._model.output_usd) / 1e6
+        money = self._request.max_cost is None or cost <= self._request.max_cost
+        return money and (self._request.max_tokens is None or told + written <= self._request.max_tokens)
 
     def _failed(self, reason: str) -> None:
         self.degraded.append(Degradation(step=Step.ROUTE, to=DEFAULTS, reason=reason))

@@ -21,6 +21,7 @@ from omnilake.embedding.provider import (
     ProviderKind,
     default_space,
     max_passage_tokens,
+    price_of,
     provider_for,
     register_provider,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "ProviderKind",
     "default_space",
     "max_passage_tokens",
+    "price_of",
     "provider_for",
     "register_provider",
     "space_for",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from omnilake import tokens
 from omnilake.configuration import Route
 from omnilake.generation import prompts
 from omnilake.generation.asking import AskedModel
@@ -28,9 +29,8 @@ def choose_route(
         GenerationRejected: after one repair no answer fits, or the model refuses.
         RateLimited, TransientError, ProviderRejected: the call failed.
     """
-    named = {f"R{number}": route for number, route in enumerate(routes, start=1)}
-    listed = [f"- {label}: {route.description or route.name}" for label, route in named.items()]
-    told = prompts.route_prompt(template, question, listed)
+    named = _named(routes)
+    told = prompts.route_prompt(template, question, _listed(named))
     schema = {
         "type": "object",
         "properties": {"route": {"type": "string", "enum": [*named, NONE]}},
@@ -40,6 +40,20 @@ def choose_route(
     shape = Shape(RECORD_ROUTE, "Record the route.", schema, max_tokens=asked.output_tokens)
     label, usage = asked.ask(told, shape, lambda answer: _label(answer, [*named, NONE]))
     return ("" if label == NONE else named[label].name), usage
+
+
+def route_tokens(template: prompts.Template, question: str, routes: Sequence[Route]) -> int:
+    """cl100k tokens of what a model is told that chooses."""
+    told = prompts.route_prompt(template, question, _listed(_named(routes)))
+    return tokens.count(told.system) + tokens.count(told.user)
+
+
+def _named(routes: Sequence[Route]) -> dict[str, Route]:
+    return {f"R{number}": route for number, route in enumerate(routes, start=1)}
+
+
+def _listed(named: Mapping[str, Route]) -> list[str]:
+    return [f"- {label}: {route.description or route.name}" for label, route in named.items()]
 
 
 def _label(answer: object, labels: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnilake import tokens
-from omnilake.embedding import EmbeddingProvider
+from omnilake.embedding import EmbeddingProvider, price_of
 from omnilake.embedding.passages import heading
 from omnilake.generation import relevance, words
 from omnilake.generation.provider import ClaimSet, Task, Usage
@@ -79,7 +79,7 @@ class _Candidate(NamedTuple):
 
 
 class ExtractiveProvider:
-    """See the module. Costs nothing; its ledger counts cl100k tokens read and chosen.
+    """See the module. Its ledger counts cl100k tokens read and chosen; it costs nothing, unless the embedder is paid.
 
     Args:
         embedder: for sentences and question; any space, both sides are embedded here.
@@ -90,6 +90,8 @@ class ExtractiveProvider:
 
     def __init__(self, embedder: EmbeddingProvider) -> None:
         self._embedder = embedder
+        self._usd_per_token = price_of(embedder.space) / 1e6
+        self._cost_usd = 0.0
 
     @property
     def model(self) -> str:
@@ -153,16 +155,26 @@ class ExtractiveProvider:
         ]
         claims = _claims(candidates, score, order, max_tokens, max_claims)
         written = sum(tokens.count(claim.text) for claim in claims)
-        return ClaimSet(claims=claims, usage=used.model_copy(update={"output_tokens": written}))
+        cost, self._cost_usd = self._cost_usd, 0.0
+        return ClaimSet(claims=claims, usage=used.model_copy(update={"output_tokens": written, "cost_usd": cost}))
+
+    def _pay(self, texts: Iterable[str]) -> None:
+        """Count what embedding texts costs, in tokens as they are counted for chunking."""
+        if self._usd_per_token:
+            self._cost_usd += self._usd_per_token * sum(len(self._embedder.encode(text)) for text in texts)
 
     def _query(self, question: str, goal: str) -> relevance.Vectors:
         vector = self._embedder.embed_query(question)
+        self._pay([question])
         if any(character.isalnum() for character in goal):
             vector = (1 - GOAL_SHARE) * vector + GOAL_SHARE * self._embedder.embed_query(goal)
+            self._pay([goal])
         return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
 
     def _embed(self, texts: Sequence[str]) -> relevance.Vectors:
-        vectors = self._embedder.embed_passages([self._shortened(text) for text in texts])
+        read = [self._shortened(text) for text in texts]
+        vectors = self._embedder.embed_passages(read)
+        self._pay(read)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
     def _shortened(self, text: str) -> str:
