@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from threading import Event
 from typing import Any
 
 import pytest
-from embedded_cloud import Cloud, entered
+from embedded_cloud import PATIENCE_S, Cloud, entered
 from machines.answering_model import answered_by
 from machines.conftest import FACT
 from model_endpoint import Answered, Asked, bedrock_error, completion, converse, honest, understanding
@@ -59,6 +60,32 @@ def test_an_answer_that_can_not_be_believed_is_replaced_by_sentences(cloud: Clou
         assert answer.cost_usd == pytest.approx(200 / 1e6)
 
 
+BAD_OF_BEDROCK: dict[str, Callable[[Asked], Any]] = {
+    "another tool": lambda asked: asked.reply({"archive": "docs"}, tool="delete_archive"),
+    "words in place of a tool": lambda asked: converse({"text": "It leaves from pier seven."}, stop_reason="end_turn"),
+    "an input that is no object": lambda asked: asked.reply('{"claims": ['),
+    "an invented passage": lambda asked: invented(asked, passage="p9"),
+    "a quote that is not there": lambda asked: invented(asked, text="leaves from pier eight at ten"),
+    "nothing": lambda asked: converse(stop_reason="end_turn"),
+    "a refusal": lambda asked: converse({"text": "Blocked."}, stop_reason="guardrail_intervened"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_OF_BEDROCK)
+def test_nor_is_one_of_bedrock_that_calls_another_tool_or_none(cloud: Cloud, archive: str, kind: str) -> None:
+    with answered_by(
+        cloud, understanding(lambda asked, _: BAD_OF_BEDROCK[kind](asked)), provider="bedrock"
+    ) as endpoint:
+        job, answer = cloud.ask(archive, QUESTION)
+
+    assert answer.status is AnswerStatus.ANSWERED
+    assert answer.coverage.degraded == [Degradation(step="compose", to="extractive", reason="rejected")]
+    assert [claim.text for claim in answer.claims] == [FACT]
+    assert cloud.misquotes(answer) == []
+    assert len(endpoint.requests) == (1 if kind == "a refusal" else 2)
+    assert "Request Failed" not in entered(cloud.history(job.execution_arn))
+
+
 def test_one_repair_is_enough_for_a_model_that_sees_its_mistake(cloud: Cloud, archive: str) -> None:
     def answer_of(asked: Asked, number: int) -> Any:
         return honest(asked) if asked.repair else invented(asked, text="leaves from pier eight at ten")
@@ -75,34 +102,38 @@ def test_one_repair_is_enough_for_a_model_that_sees_its_mistake(cloud: Cloud, ar
 THROTTLED = Answered({"error": {"code": "rate_limit_exceeded"}}, 429, {"Retry-After": "1"})
 
 
-@pytest.mark.parametrize("judge", [False, True])
-def test_throttling_is_waited_for(cloud: Cloud, archive: str, judge: bool) -> None:
-    refused = {"record_verdicts" if judge else "record_claims": 3}
+def test_a_minute_of_throttling_is_waited_for_and_a_quota_that_stays_used_up_is_not(cloud: Cloud, archive: str) -> None:
+    patient, judged, hopeless = QUESTION, f"{QUESTION} Judge it.", f"{QUESTION} Never mind."
+    began = verdicts = 0.0
 
     def answer_of(asked: Asked, number: int) -> Any:
-        refused[asked.tool] = refused.get(asked.tool, 0) - 1
-        return THROTTLED if refused[asked.tool] >= 0 else honest(asked)
-
-    with answered_by(cloud, understanding(answer_of), judge=judge):
-        job, answer = cloud.ask(archive, QUESTION)
-
-    assert answer.status is AnswerStatus.ANSWERED
-    assert answer.coverage.degraded == []
-    assert [claim.text for claim in answer.claims] == [f"It is written: {FACT}"]
-    states = entered(cloud.history(job.execution_arn))
-    assert states.count("Await Judge Quota" if judge else "Await Model Quota") == 3
-
-
-def test_a_quota_that_stays_used_up_is_not_waited_for_without_end(cloud: Cloud, archive: str) -> None:
-    def answer_of(asked: Asked, number: int) -> Any:
-        return THROTTLED
+        nonlocal began, verdicts
+        if asked.tool == "record_verdicts":
+            verdicts += 1
+            return THROTTLED if verdicts <= 2 else honest(asked)
+        if "Never mind." in asked.user:
+            return THROTTLED
+        if "Judge it." in asked.user:
+            return honest(asked)
+        began = began or time.monotonic()
+        return THROTTLED if time.monotonic() < began + 60 else honest(asked)
 
     with answered_by(cloud, understanding(answer_of), judge=True):
-        job, answer = cloud.ask(archive, QUESTION)
+        submitted = [cloud.deployment.submit(archive, each) for each in (patient, judged, hopeless)]
+        jobs = [cloud.deployment.wait(each, timeout_s=2 * PATIENCE_S) for each in submitted]
+    answers = [cloud.deployment.answer(job) for job in jobs]
+    waited = [entered(cloud.history(job.execution_arn)) for job in jobs]
 
-    assert answer.coverage.degraded == [Degradation(step="compose", to="extractive", reason="throttled")]
-    assert entered(cloud.history(job.execution_arn)).count("Await Model Quota") == 5
-    assert [claim.text for claim in answer.claims] == [FACT]  # its own quote: there is nothing to judge
+    assert [answer.coverage.degraded for answer in answers] == [
+        [],
+        [],
+        [Degradation(step="compose", to="extractive", reason="throttled")],
+    ]
+    for answer in answers[:2]:
+        assert [claim.text for claim in answer.claims] == [f"It is written: {FACT}"]
+    assert [claim.text for claim in answers[2].claims] == [FACT]  # its own quote: there is nothing to judge
+    assert [states.count("Await Model Quota") for states in waited] == [5, 0, 5]
+    assert sum(states.count("Await Judge Quota") for states in waited) == 2
 
 
 @pytest.mark.parametrize("step", ["compose", "judge"])

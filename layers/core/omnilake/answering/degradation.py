@@ -12,8 +12,9 @@ from omnilake.models import Degradation
 T = TypeVar("T")
 
 MAX_WAITS = 5
-"""How often a step waits for its model's quota before it goes on without: a minute of throttling is waited for. The
-extractive provider that takes its place may wait as often again for its embedder's."""
+"""How often a step waits for its model's quota before it goes on without. The state machines wait as long as they are
+asked to, and at least 2, 4, 8, 16 and 32 s: a minute of throttling is waited for. The extractive provider that takes
+its place may wait as often again for its embedder's."""
 
 THROTTLED, REJECTED, UNAVAILABLE = "throttled", "rejected", "unavailable"
 """Reasons of a ``Degradation``: the quota stays used up; no answer fits, the model refuses, or its provider refuses the
