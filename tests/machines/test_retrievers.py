@@ -8,14 +8,14 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from any_site import any_site
 from embedded_cloud import Cloud, entered, unique
+from machines.answering_model import configured
 from machines.conftest import FACT
 
-from omnilake import aws, configuration, layout
+from omnilake import aws
 from omnilake.models import AnswerStatus
 
 BOATS = """boat,harbour,price
@@ -24,17 +24,6 @@ Bora,Selmere,900
 Circe,Nordvik,500
 """
 GLOSSARY = Path(__file__).resolve().parents[2] / "examples" / "retriever" / "glossary.py"
-
-
-@contextmanager
-def configured(**fields: Any) -> Iterator[None]:
-    """The deployment's own configuration: the product's with some fields changed."""
-    told = configuration.product("extractive").model_dump(mode="json") | fields
-    aws.lake().write(layout.ANSWERING, json.dumps(told).encode(), "application/json")
-    try:
-        yield
-    finally:
-        aws.lake().delete(layout.ANSWERING)
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +92,16 @@ def test_the_retriever_of_the_documentation_runs_without_a_change_of_the_state_m
             retrievers={"glossary": {"options": {"terms": terms}}},
         ),
     ):
-        _, answer = cloud.ask(archive, "What does MTD stand for?")
+        job, answer = cloud.ask(archive, "What does MTD stand for?")
     assert answer.coverage.retrievers == {"full_text": "ok", "glossary": "ok", "vector": "ok"}
     assert "MTD stands for Mean Tidal Datum." in answer.text
     assert "QXZ" not in answer.text
-    assert "glossary:MTD" in {each.source for each in answer.citations}
-    assert cloud.misquotes(answer) == []
+    cited = next(each for each in answer.citations if each.source == "glossary:MTD")
+    address = cited.url.partition("#")[0].removeprefix(f"s3://{cloud.outputs['LakeBucket']}/")
+    assert aws.lake().read(address).decode() == cited.quote  # the link opens
+    again = cloud.deployment.answer(cloud.deployment.wait(cloud.deployment.replay(job.job_id)))
+    assert again.content_hash == answer.content_hash
+    assert cloud.misquotes(answer) == cloud.misquotes(again) == []
 
 
 @contextmanager

@@ -20,7 +20,7 @@ def link(source: str, text: str = "It lasts, in all, well-nigh 90 s.", entry_id:
     where = {"chunk_id": "c", "entry_id": entry_id, "version": "v1", "text": text}
     chunk = Chunk.model_validate(where | {"ordinal": 0, "start": 0, "end": 90, "tokens": 9, "source": source} | place)
     quote = Quote(chunk_id="c", entry_id=entry_id, version="v1", start=10, end=43, text=text)
-    return citation_url(quote, chunk, landing_bucket="landing", lake_bucket="lake")
+    return citation_url(quote, chunk, job_id="answer-1", landing_bucket="landing", lake_bucket="lake")
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,11 @@ def link(source: str, text: str = "It lasts, in all, well-nigh 90 s.", entry_id:
 )
 def test_a_citation_opens_at_the_place_that_is_quoted(source: str, place: dict[str, Any], url: str) -> None:
     assert link(source, **place) == url
+
+
+def test_what_a_retriever_made_is_opened_below_its_answer() -> None:
+    made = link("glossary:MTD", entry_id="material-1")
+    assert made == "s3://lake/answers/answer-1/material/material-1/v1.txt#char=10,43"
 
 
 def test_a_page_of_the_web_is_opened_at_the_words() -> None:

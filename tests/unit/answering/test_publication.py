@@ -122,6 +122,7 @@ def test_a_span_that_two_claims_share_has_one_number() -> None:
     claims, citations = cite(
         [Claim(text="a", quotes=[quote(0, 9), quote(10, 15)]), Claim(text="b", quotes=[quote(0, 9)], conflict="x")],
         chunks,
+        job_id="answer-1",
         landing_bucket="landing",
         lake_bucket="lake",
     )

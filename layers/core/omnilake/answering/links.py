@@ -5,7 +5,8 @@ an upload               ``s3://<landing>/processed/<archive>/<path>``, with a fr
 a page of the web       its address with a text fragment that names the quote (WICG Scroll-To-Text-Fragment)
 a PDF                   ``#page=4`` (RFC 8118)
 a recording             ``#t=75.5`` (W3C Media Fragments)
-a record without        its stored text in the lake, ``#char=10,20`` (RFC 5147)
+a record without,       its stored text in the lake, ``#char=10,20`` (RFC 5147)
+a retriever's own text
 ======================  ===============================================================================================
 """
 
@@ -22,12 +23,13 @@ _EDGE_WORDS = 6  # of a long quote, at each end of its text fragment
 _S3 = "s3://"
 
 
-def citation_url(quote: Quote, chunk: Chunk, *, landing_bucket: str, lake_bucket: str) -> str:
+def citation_url(quote: Quote, chunk: Chunk, *, job_id: str, landing_bucket: str, lake_bucket: str) -> str:
     """The address of a quote.
 
     Args:
         quote: what is cited.
         chunk: that it stands in; its source is an address of the web, or of an object.
+        job_id: of the answer, below which lies what retrievers made for it; of a replay the job that it repeats.
         landing_bucket: where uploads lie after their ingestion.
         lake_bucket: where texts are stored.
     """
@@ -36,7 +38,7 @@ def citation_url(quote: Quote, chunk: Chunk, *, landing_bucket: str, lake_bucket
         return _of_web(source, quote, chunk)
     made = quote.entry_id.startswith(layout.MATERIAL)  # for this answer: its offsets mean nothing at the source
     if not source.startswith(_S3) or (source.startswith(f"{_S3}{lake_bucket}/") and not made):
-        return f"{_S3}{lake_bucket}/{layout.entry_text(quote.entry_id, quote.version)}#{_characters(quote)}"
+        return f"{_S3}{lake_bucket}/{layout.quoted_text(job_id, quote.entry_id, quote.version)}#{_characters(quote)}"
     incoming = f"{_S3}{landing_bucket}/{landing.INCOMING}"
     if source.startswith(incoming):
         source = f"{_S3}{landing_bucket}/{landing.PROCESSED}{source.removeprefix(incoming)}"

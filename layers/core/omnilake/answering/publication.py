@@ -135,6 +135,7 @@ def assemble(job_id: str, request: InformationRequest, execution_arn: str) -> An
     claims, citations = cite(
         verified.claims if verified else [],
         {each.chunk.chunk_id: each.chunk for each in fused.evidence},
+        job_id=request.replay_of or job_id,
         landing_bucket=settings().require("landing_bucket"),
         lake_bucket=settings().require("lake_bucket"),
     )
@@ -206,13 +207,14 @@ def _versions(job_id: str, found: Sequence[Archive], store_versions: dict[str, i
 
 
 def cite(
-    claims: Sequence[Claim], chunks: dict[str, Chunk], *, landing_bucket: str, lake_bucket: str
+    claims: Sequence[Claim], chunks: dict[str, Chunk], *, job_id: str, landing_bucket: str, lake_bucket: str
 ) -> tuple[list[AnswerClaim], list[Citation]]:
     """Claims with numbers, and what the numbers stand for: in order of first use, the same span only once.
 
     Args:
         claims: verified.
         chunks: of the evidence, by id.
+        job_id: of the answer; of a replay the job that it repeats, whose links are its own.
         landing_bucket, lake_bucket: where the links of uploads and of stored texts lead.
     """
     numbers: dict[tuple[str, str, int, int], int] = {}
@@ -225,7 +227,7 @@ def cite(
             if span not in numbers:
                 numbers[span] = len(numbers) + 1
                 chunk = chunks[quote.chunk_id]
-                url = citation_url(quote, chunk, landing_bucket=landing_bucket, lake_bucket=lake_bucket)
+                url = citation_url(quote, chunk, job_id=job_id, landing_bucket=landing_bucket, lake_bucket=lake_bucket)
                 citations.append(_citation(numbers[span], quote, chunk, url))
             if numbers[span] not in used:
                 used.append(numbers[span])
