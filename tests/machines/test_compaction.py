@@ -5,32 +5,41 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
-from embedded_cloud import Cloud, entered, unique, wait_for
+from embedded_cloud import PATIENCE_S, Cloud, entered, unique
 from machines.test_answer_request import LAMPS, lighthouses, nested
+from machines.test_retrievers import deployed
 from model_endpoint import Answered, Asked, Endpoint, Script, honest, serving, understanding
 
-from omnilake import aws, jobs, layout
-from omnilake.answering.parts import CONFIGURATION, FUSED, FusedEvidence, read_part, write_part
-from omnilake.compaction.nodes import CompactedClaims
-from omnilake.compaction.stages import CLAIMS
-from omnilake.configuration import AnsweringConfiguration
+from omnilake import aws, layout
 from omnilake.models import (
     AnswerStatus,
-    Chunk,
-    Coverage,
     Degradation,
-    Evidence,
-    InformationRequest,
-    JobKind,
-    Scores,
 )
 
 LIMITS: dict[str, Any] = {"evidence_limit": 240, "max_claims": 12}
 THROTTLED = Answered({"error": {"code": "rate_limit_exceeded"}}, 429, {"Retry-After": "1"})
 BROKEN = Answered({"error": {"code": "server_error"}}, 500)
+GIANT = """
+from omnilake.models import Evidence, Scores
+from omnilake.retrieval import Found, Lookup, retriever
+
+
+def find(lookup: Lookup) -> Found:
+    text = "\\n".join(
+        f"The lamp of pier {number} is lit at hour {number % 24} by the keeper." for number in range(6_000)
+    )
+    (whole,) = lookup.keep_material(text, title="Log", source="pier", source_type="giant")
+    return Found(evidence=[Evidence(chunk=whole, scores=Scores())])
+
+
+handler = retriever("giant", find)
+"""
+"""A retriever that brings a text of 300 KB as one chunk."""
+
 PARALLEL = 50
 """Groups at a time that need a Distributed Map."""
 
@@ -121,7 +130,8 @@ def test_groups_that_fail_and_models_that_throttle_are_counted_and_a_replay_of_i
         return brief(asked)
 
     with read_by(understanding(answer_of)) as endpoint:
-        job, answer = cloud.ask(archive, LAMPS, **LIMITS)
+        job = cloud.deployment.wait(cloud.deployment.submit(archive, LAMPS, **LIMITS), timeout_s=2 * PATIENCE_S)
+        answer = cloud.deployment.answer(job)
         calls = len(endpoint.requests)
         repeated = cloud.deployment.wait(cloud.deployment.replay(job.job_id))
         again = cloud.deployment.answer(repeated)
@@ -171,60 +181,30 @@ def test_what_was_read_before_is_not_read_again_and_a_changed_document_alone_is(
     assert cloud.misquotes(third) == []
 
 
-def test_evidence_of_one_enormous_chunk_is_read_in_pieces(cloud: Cloud, archive: str) -> None:
+def test_evidence_of_one_enormous_chunk_is_read_in_pieces(cloud: Cloud, archive: str, tmp_path: Path) -> None:
+    module = tmp_path / "giant.py"
+    module.write_text(GIANT)
     lines = [f"The lamp of pier {number} is lit at hour {number % 24} by the keeper." for number in range(6_000)]
-    text = "\n".join(lines)
-    assert len(text) > 300_000
-    job_id = unique("answer-enormous-")
-    request = InformationRequest(archives=[archive], question=LAMPS)
-    chunk = Chunk(
-        chunk_id="material-pier-0",
-        entry_id="material-pier",
-        version="v1",
-        ordinal=0,
-        start=0,
-        end=len(text),
-        tokens=100_000,
-        text=text,
-        title="",
-        source="pier",
-    )
-    with read_by(understanding(lambda asked, _: brief(asked))) as endpoint:
-        configuration = AnsweringConfiguration.model_validate_json(aws.lake().read(layout.ANSWERING))
-        small = configuration.models["small"].model_copy(update={"context_tokens": 8_000})
-        models = configuration.models | {"small": small}
-        write_part(job_id, CONFIGURATION, configuration.model_copy(update={"models": models}))
-        aws.lake().write_model(layout.request(job_id), request)
-        fused = FusedEvidence(
-            evidence=[Evidence(chunk=chunk, scores=Scores(vector=0.9, fused=1.0))],
-            nearest=[],
-            reasons=[],
-            tokens=100_000,
-            coverage=Coverage(chunks_read=1),
-        )
-        write_part(job_id, FUSED, fused)
-        jobs.create(job_id, JobKind.ANSWER_REQUEST, archive, "")
-        planned = cloud.invoke("PlanAnswerFunction", {"job_id": job_id})
-        assert planned.output == {"path": "compact"}, planned
-        machine = cloud.outputs["CompactEvidenceMachine"]
-        started = aws.client("stepfunctions").start_execution(
-            stateMachineArn=machine, input=json.dumps({"job_id": job_id})
-        )
+    assert len("\n".join(lines)) > 300_000
+    with deployed(cloud, "giant", module), read_by(understanding(lambda asked, _: brief(asked))) as endpoint:
+        larger = json.loads(aws.lake().read(layout.ANSWERING))
+        larger["models"]["small"]["context_tokens"] = 8_000
+        aws.lake().write(layout.ANSWERING, json.dumps(larger).encode())
+        job_id = cloud.deployment.submit(archive, LAMPS, retrievers=["giant"])
+        job = cloud.deployment.wait(job_id, timeout_s=2 * PATIENCE_S)
+        answer = cloud.deployment.answer(job)
 
-        def ended() -> str | None:
-            found = aws.client("stepfunctions").describe_execution(executionArn=started["executionArn"])
-            return None if found["status"] == "RUNNING" else str(found["status"])
-
-        assert wait_for(ended, "the compaction's end") == "SUCCEEDED"
-
-    compacted = read_part(job_id, CLAIMS, CompactedClaims)
-    assert compacted.groups >= 10
-    assert (compacted.groups_failed, compacted.chunks_failed, compacted.degraded) == (0, 0, [])
-    read = "\n".join(passage.strip() for each in reads(endpoint) for passage in each.passages.values())
-    assert set(lines) == set(read.split("\n"))  # all of it, cut between lines
-    for claim in compacted.claims:
-        for quote in claim.quotes:
-            assert " ".join(text[quote.start : quote.end].split()) == quote.text
+    assert answer.status is AnswerStatus.ANSWERED
+    assert (answer.coverage.chunks_matched, answer.coverage.chunks_read, answer.coverage.chunks_failed) == (1, 1, 0)
+    assert answer.coverage.groups >= 10
+    assert (answer.coverage.groups_failed, answer.coverage.degraded) == (0, [])
+    states = entered(cloud.history(nested(cloud, job)["executionArn"]))
+    assert states.count("Summarise Group") == answer.coverage.groups
+    assert job.progress["groups_done"] == job.progress["groups"] > 0  # of the last round
+    told = {line for each in reads(endpoint) for passage in each.passages.values() for line in passage.split("\n")}
+    assert {line for line in told if "pier" in line} == set(lines)  # all of it, cut between lines
+    assert answer.citations
+    assert cloud.misquotes(answer) == []
 
 
 def test_a_budget_of_zero_leaves_the_free_provider_and_no_model_is_called(cloud: Cloud, archive: str) -> None:

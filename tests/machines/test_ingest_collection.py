@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from embedded_cloud import Cloud, entered, unique, wait_for
@@ -13,7 +14,9 @@ from machines import faults
 
 from omnilake import aws
 from omnilake.client.deployment import Deployment
-from omnilake.models import ENDED, Job, JobStatus
+from omnilake.client.uploading import Upload
+from omnilake.clock import now
+from omnilake.models import ENDED, AnswerStatus, Job, JobStatus
 
 
 def record(number: int, text: str = "", **fields: Any) -> dict[str, Any]:
@@ -103,6 +106,30 @@ def test_an_archive_file_is_expanded_and_each_member_ingested(cloud: Cloud) -> N
         "logbook.zip/buoys.txt": "COMPLETED",
         "logbook.zip/piers/seven.md": "COMPLETED",
     }
+
+
+def test_members_of_an_archive_file_have_its_metadata_and_are_its_tenants_alone(cloud: Cloud, tmp_path: Path) -> None:
+    archive_id, since, path = cloud.archive(), now(), tmp_path / "logbook.zip"
+    with zipfile.ZipFile(path, "w") as files:
+        files.writestr("buoys.txt", "The buoy of Selmere is red.")
+        files.writestr("piers/seven.txt", "The buoy of pier seven is green.")
+    metadata = {"business_id": "acme", "region": "north", "team": "Buoys & bells"}
+    cloud.deployment.upload(archive_id, [Upload(path, "logbook.zip", metadata)])
+    members = ["logbook.zip/buoys.txt", "logbook.zip/piers/seven.txt"]
+    for outcomes in cloud.deployment.follow_ingestion(archive_id, ["logbook.zip", *members], since):
+        assert {each["status"] for each in outcomes.values()} <= {"EXPANDED", "COMPLETED"}
+
+    for name in members:
+        (item,) = cloud.deployment.entry(archive_id, name)
+        assert metadata.items() <= item["metadata"].items()
+    question = "Which colour has the buoy?"
+    _, own = cloud.ask(archive_id, question, tenant={"business_id": "acme", "region": "north"})
+    assert {each.source.rpartition("/")[2] for each in own.citations} == {"buoys.txt", "seven.txt"}
+    team = [{"field": "metadata.team", "value": "Buoys & bells"}]
+    assert cloud.ask(archive_id, question, filters=team)[1].status is AnswerStatus.ANSWERED
+    for tenant in ({"business_id": "bolt"}, {"business_id": "acme", "region": "south"}):
+        _, other = cloud.ask(archive_id, question, tenant=tenant)
+        assert (other.status, other.nearest) == (AnswerStatus.ABSTAINED, [])
 
 
 def test_a_stopped_collection_is_redriven_and_runs_no_batch_twice(cloud: Cloud) -> None:

@@ -28,12 +28,12 @@ def archive(cloud: Cloud) -> str:
 
 
 @contextmanager
-def reranked_by(script: Script | None) -> Iterator[Endpoint]:
-    """A rerank model that answers by a script; None: nothing listens at its address."""
+def reranked_by(script: Script | None, name: str = "reranker") -> Iterator[Endpoint]:
+    """A rerank model of a name that answers by a script; None: nothing listens at its address."""
     with serving(script or always()) as endpoint:
         reranker = {"provider": "cohere", "model": "any-model", "endpoint": endpoint.url, "call_usd": 0.002}
-        models = {"extractive": {"provider": "extractive"}, "reranker": reranker}
-        steps = {"map": "extractive", "compose": "extractive", "rerank": "reranker"}
+        models = {"extractive": {"provider": "extractive"}, name: reranker}
+        steps = {"map": "extractive", "compose": "extractive", "rerank": name}
         if script is None:
             endpoint.close()
         aws.lake().write(layout.ANSWERING, json.dumps({"models": models, "steps": steps, "memo_days": 0}).encode())
@@ -107,3 +107,25 @@ def test_a_model_that_fails_costs_its_order_and_the_coverage_says_so(
     assert answer.cost_usd == 0
     assert cloud.misquotes(answer) == []
     assert entered(cloud.history(job.execution_arn)).count("Fuse Evidence") == 1  # nothing is waited for
+
+
+def test_a_fork_with_another_rerank_model_retrieves_again_and_one_without_keeps_the_order(
+    cloud: Cloud, archive: str
+) -> None:
+    with reranked_by(preferring("half past nine")):
+        first, answer = cloud.ask(archive, QUESTION)
+    with reranked_by(preferring("kiosk"), name="other") as endpoint:
+        other = cloud.deployment.wait(cloud.deployment.fork(first.job_id, providers={"rerank": "other"}))
+        kept = cloud.deployment.wait(cloud.deployment.fork(first.job_id, style="detailed"))
+        calls = len(endpoint.requests)
+    reranked = cloud.deployment.answer(other)
+
+    assert "half past nine" in read_first(first)
+    assert "kiosk" in read_first(other)
+    assert "Run Retriever" in entered(cloud.history(other.execution_arn))
+    assert (reranked.forked_from, reranked.versions["model.rerank"]) == (first.job_id, "cohere/any-model")
+    assert [line.cost_usd for line in reranked.ledger if line.provider == "cohere"] == [0.002]
+    assert answer.versions["configuration"] != reranked.versions["configuration"]  # a model has come
+    assert "half past nine" in read_first(kept)
+    assert "Run Retriever" not in entered(cloud.history(kept.execution_arn))
+    assert calls == 1

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from embedded_cloud import Cloud
+from embedded_cloud import Cloud, unique
+from machines.answering_model import configured
 
+from omnilake import aws, layout
+from omnilake.answering.comparison import compare
 from omnilake.client.uploading import Upload
 from omnilake.clock import now
-from omnilake.models import AnswerStatus
+from omnilake.models import AnswerStatus, Job
 
 FERRIES = {
     "acme/selmere.txt": "The night ferry to Selmere leaves from pier seven at half past nine.",
@@ -67,6 +72,95 @@ def test_an_inclusive_request_reads_all_and_a_related_one_what_was_cited(cloud: 
     job, first = cloud.ask(ferries, QUESTION, tenant={"business_id": "bolt"})
     assert first.status is AnswerStatus.ANSWERED
     assert cited(cloud, ferries, mode="RELATED", related_to=job.job_id) == {"bolt/arran.txt"}
+
+
+def test_an_inclusive_request_takes_the_best_tag_matches_first_up_to_its_cap(cloud: Cloud) -> None:
+    archive_id = unique()
+    cloud.deployment.create_archive(archive_id, tag_hints=["Ferry", "Winter"])
+    documents = {
+        "both.txt": "The ferry of the winter: in winter the ferry to Arran carries coal and mail.",
+        "one.txt": "The ferry of the mail: the ferry to Selmere carries mail and passengers.",
+        "none.txt": "The kiosk sells coffee. Which cargo does the boat carry in the cold months? Nobody asks.",
+        "none-either.txt": "Which cargo is carried is told by the harbour office on the second floor.",
+    }
+    cloud.ingest(archive_id, dict(documents))
+    held = {
+        row["source"].rpartition("/")[2]: {*row["labels"]} & {"tag=ferry", "tag=winter"}
+        for row in cloud.rows(archive_id)
+    }
+    assert {name: len(tags) for name, tags in held.items()} == {
+        "both.txt": 2, "one.txt": 1, "none.txt": 0, "none-either.txt": 0,
+    }  # fmt: skip
+    question = "Which cargo does the boat carry in the cold months?"
+    with configured(inclusive_cap=2):
+        job, capped = cloud.ask(archive_id, question, mode="INCLUSIVE", tags=["Winter", "FERRY"])
+    whole, _ = cloud.ask(archive_id, question, mode="INCLUSIVE", tags=["ferry"])
+
+    assert read(job) == ["both.txt", "one.txt"]  # although none.txt is nearer to the question
+    assert (capped.coverage.chunks_matched, capped.coverage.chunks_read) == (4, 2)
+    assert capped.coverage.chunks_dropped == {"beyond_inclusive_cap": 2}
+    assert capped.coverage.retrievers == {"everything": "ok"}
+    assert {each.by for each in capped.routes} == {"mode"}
+    assert len(read(whole)) == 4
+    assert {*read(whole)[:2]} == {"both.txt", "one.txt"}
+    assert read(whole)[2] == "none.txt"  # of those with as many tags the nearest comes first
+
+
+def read(job: Job) -> list[str]:
+    """File names of the evidence that a request read, in its order."""
+    fused = json.loads(aws.lake().read(layout.answer_part(job.job_id, "fused")))
+    return [each["chunk"]["source"].rpartition("/")[2] for each in fused["evidence"]]
+
+
+def test_what_an_earlier_answer_cites_is_read_beside_what_the_question_finds(cloud: Cloud, ferries: str) -> None:
+    first, _ = cloud.ask(ferries, QUESTION, tenant={"business_id": "bolt"})
+    _, beside = cloud.ask(ferries, QUESTION, related_to=first.job_id)
+    assert beside.coverage.retrievers.keys() > {"related"}
+    assert len({each.entry_id for each in beside.citations}) > 1
+    assert [(each.by, each.detail) for each in beside.routes if each.retriever == "related"] == [
+        ("request", "related_to")
+    ]
+    # Another tenant is told nothing of what the earlier answer cites.
+    _, hidden = cloud.ask(ferries, QUESTION, mode="RELATED", related_to=first.job_id, tenant={"business_id": "acme"})
+    assert (hidden.status, hidden.citations, hidden.nearest) == (AnswerStatus.ABSTAINED, [], [])
+    job = cloud.failed_request(ferries, QUESTION, mode="RELATED")
+    assert job.error is not None
+    assert job.error.code == "REQUEST_INVALID"
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_date_brings_what_there_was_by_then_or_says_that_it_is_gone(cloud: Cloud, keeps: bool) -> None:
+    archive_id = unique()
+    cloud.deployment.create_archive(archive_id, retain_latest_originals_only=not keeps)
+    seven, nine = FERRIES["acme/selmere.txt"], FERRIES["acme/selmere.txt"].replace("seven", "nine")
+    question = "From which pier does the night ferry to Selmere leave?"
+    cloud.ingest(archive_id, {"selmere.txt": seven})
+    then = now()
+    time.sleep(1.1)  # S3 says the second in which an object came
+    cloud.ingest(archive_id, {"selmere.txt": nine})
+    _, present = cloud.ask(archive_id, question)
+    assert [each.text for each in present.claims] == [nine]
+    if not keeps:
+        job = cloud.failed_request(archive_id, question, as_of=then)
+        assert job.error is not None
+        assert (job.error.code, job.state) == ("AS_OF_UNAVAILABLE", "Plan Retrieval")
+        cloud.ingest(archive_id, {"lorne.txt": FERRIES["acme/lorne.txt"]})
+        version = present.versions[f"store.{archive_id}"].rpartition(" ")[2]
+        _, by_version = cloud.ask(archive_id, question, as_of=version)
+        assert [each.text for each in by_version.claims] == [nine]
+        assert by_version.versions[f"store.{archive_id}"].endswith(f" {version}")
+        return
+    job, past = cloud.ask(archive_id, question, as_of=then)
+    assert [each.text for each in past.claims] == [seven]
+    assert cloud.misquotes(past) == []
+    forked = cloud.deployment.wait(cloud.deployment.fork(job.job_id, as_of=""))
+    told = compare(past, cloud.deployment.answer(forked))
+    assert (told.added, told.removed, told.unchanged) == ([], [], 0)
+    (changed,) = told.changed
+    assert (changed.before.text, changed.after.text) == (seven, nine)
+    before, after = changed.before.citations[0], changed.after.citations[0]
+    assert (before.quote, after.quote) == (seven, nine)
+    assert (before.entry_id == after.entry_id, before.version < after.version) == (True, True)
 
 
 def test_a_document_that_is_named_is_found(cloud: Cloud, ferries: str) -> None:
