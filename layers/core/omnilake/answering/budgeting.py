@@ -129,10 +129,8 @@ def plan_answer(job_id: str) -> PlanAnswerResult:
     if plan is None:
         fused = read_part(job_id, FUSED, FusedEvidence)
         counted = capacity.chunk_tokens(fused.evidence)
-        spent = (
-            [] if replay.takes_evidence(request) else [*read_part(job_id, PLAN, RetrievalPlan).ledger, *fused.ledger]
-        )
-        left = left_of(request, spent)
+        retrieval = None if replay.takes_evidence(request) else find_part(job_id, PLAN, RetrievalPlan)
+        left = left_of(request, [*retrieval.ledger, *fused.ledger] if retrieval else [])
         plan = planned_answer(fused.evidence, counted, left, read_configuration(job_id), settings().map_concurrency)
     write_part(job_id, ANSWER_PLAN, plan)
     return PlanAnswerResult(path=plan.path)
