@@ -49,6 +49,9 @@ DOCUMENT = "The night ferry to Selmere leaves from pier seven at half past nine.
 CALLERS, THREADS = 2, 24
 """Processes that call, and connections of each."""
 
+WORKERS = 6
+"""Processes that may run one function at a time, as Lambda starts more of a function that is called more."""
+
 
 class Call(NamedTuple):
     """A call of the mix, and the status that it must have."""
@@ -208,7 +211,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=200, help="calls a second")
     parser.add_argument("--seconds", type=int, default=60)
     given = parser.parse_args()
-    with bench_cloud():
+    with bench_cloud(WORKERS):
         measure(given.rate, given.seconds)
 
 

@@ -14,14 +14,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def bench_cloud() -> Iterator[ServerProcess]:
-    """Bring it up with the stack as it is in the checkout; this process talks to it. It is stopped at the end."""
+def bench_cloud(workers: int | None = None) -> Iterator[ServerProcess]:
+    """Bring it up with the stack as it is in the checkout; this process talks to it. It is stopped at the end.
+
+    Args:
+        workers: processes that may run one function at a time; default: the embedded cloud's own.
+    """
     from omnilake_local import lifecycle, paths, progress
     from omnilake_local.cloud import cloud_environment
 
     project = paths.find_project()
     state = paths.StateDir(project.home / "bench")
-    server = lifecycle.up(project, state, progress=progress.StepPrinter(Console()))
+    shown = progress.StepPrinter(Console())
+    server = lifecycle.up(project, state, **({"workers": workers} if workers else {}), progress=shown)
     try:
         os.environ.pop("AWS_PROFILE", None)
         os.environ.update(cloud_environment(server.endpoint_url))
