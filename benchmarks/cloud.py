@@ -22,11 +22,12 @@ def bench_cloud(workers: int | None = None) -> Iterator[ServerProcess]:
     """
     from omnilake_local import lifecycle, paths, progress
     from omnilake_local.cloud import cloud_environment
+    from omnilake_local.server_process import WORKERS
 
     project = paths.find_project()
     state = paths.StateDir(project.home / "bench")
     shown = progress.StepPrinter(Console())
-    server = lifecycle.up(project, state, **({"workers": workers} if workers else {}), progress=shown)
+    server = lifecycle.up(project, state, workers=workers or WORKERS, progress=shown)
     try:
         os.environ.pop("AWS_PROFILE", None)
         os.environ.update(cloud_environment(server.endpoint_url))
