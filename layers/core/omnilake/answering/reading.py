@@ -29,6 +29,7 @@ class CitedSpan(Model):
     """What a citation quotes, with the text around it."""
 
     number: int
+    archive_id: str = ""  # where the answer is of one archive
     entry_id: str
     version: str
     start: int
@@ -141,6 +142,8 @@ def cited_span(answer: Answer, number: int) -> CitedSpan:
     if citation is None:
         raise EntryNotFound("The answer has no citation of that number.", action="Numbers are those in its citations.")
     told = {name: getattr(citation, name) for name in ("number", "entry_id", "version", "start", "end")}
+    if len(answer.archives) == 1:
+        told["archive_id"] = answer.archives[0]
     try:
         text = aws.lake().read(layout.quoted_text(answer.job_id, citation.entry_id, citation.version)).decode()
     except ClientError as error:

@@ -188,9 +188,7 @@ def prompt(job_id: JobIdPath) -> Response[dict[str, Any]]:
 def citation(job_id: JobIdPath, number: Annotated[int, Path(ge=1, le=10_000)]) -> Response[dict[str, Any]]:
     from omnilake.answering.reading import cited_span
 
-    found = _answer(job_id)
-    span = cited_span(found, number).model_dump(mode="json")
-    return answer(span | ({"archive_id": found.archives[0]} if len(found.archives) == 1 else {}))
+    return answer(cited_span(_answer(job_id), number).model_dump(mode="json"))
 
 
 @router.get("/v1/answers/<job_id>/diff/<other_job_id>", tags=["answers"], summary="Compare two answers")
