@@ -15,7 +15,7 @@ from omnilake import aws, layout
 from omnilake.answering.comparison import compare
 from omnilake.client.uploading import Upload
 from omnilake.clock import now
-from omnilake.models import AnswerStatus, Job
+from omnilake.models import AnswerStatus, Coverage, Job
 
 FERRIES = {
     "acme/selmere.txt": "The night ferry to Selmere leaves from pier seven at half past nine.",
@@ -177,3 +177,36 @@ def test_a_date_before_everything_abstains_and_a_version_that_is_gone_is_refused
     job = cloud.failed_request(ferries, QUESTION, as_of="v999999")
     assert job.error is not None
     assert job.error.code == "AS_OF_UNAVAILABLE"
+
+
+def test_what_fusion_drops_and_reads_beside_is_configured_and_counted(cloud: Cloud) -> None:
+    archive_id = unique()
+    cloud.deployment.create_archive(archive_id, chunking={"max_tokens": 60, "overlap_tokens": 0})
+    ports = ("Selmere", "Lorne", "Arran", "Nordvik", "Kirkwall", "Tarbert")
+    log = "\n\n".join(
+        f"The night ferry to {port} leaves from pier {number}. Its crew of {number + 20} loads mail, coal and fish "
+        f"until the bell of {port} rings, and the harbour master signs the paper that is numbered {number * 37}."
+        for number, port in enumerate(ports, start=1)
+    )
+    copied = log.replace("numbered 37.", "numbered 38.")
+    cloud.ingest(archive_id, {"log.txt": log, "copy.txt": copied})
+    chunks = len(cloud.rows(archive_id))
+    assert chunks >= 8
+
+    def coverage(limit: int = 50, **fusion: object) -> Coverage:
+        with configured(fusion=fusion):
+            job, answer = cloud.ask(archive_id, QUESTION, deliver="evidence", evidence_limit=limit)
+        found = answer.coverage
+        assert found.chunks_matched == found.chunks_read - found.chunks_beside + sum(found.chunks_dropped.values())
+        assert found.chunks_read == len(read(job))
+        return found
+
+    plain = coverage()
+    assert plain.chunks_dropped["near_duplicate"] >= chunks // 2 - 1
+    assert plain.chunks_beside == 0
+    assert coverage(max_per_entry=1).chunks_read <= 2
+    assert coverage(max_tokens=100).chunks_dropped["over_token_budget"] > 0
+    assert coverage(2, diversity=0.7).chunks_read == 2
+    beside = coverage(2, neighbours=1)
+    assert beside.chunks_read - beside.chunks_beside == 2
+    assert beside.chunks_beside > 0
