@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 FUNCTIONS = sorted((ROOT / "functions" / "api").glob("*.py"))
 DOCUMENT = "The night ferry to Selmere leaves from pier seven at half past nine."
+ENTRIES, ANSWERS = 12, 5
+"""Documents and answers that the calls are about."""
+
 CALLERS, THREADS = 2, 24
 """Processes that call, and connections of each."""
 
@@ -63,8 +66,13 @@ class Call(NamedTuple):
     body: str = ""
 
 
-def mix(archive_id: str, entry_id: str, job_id: str) -> list[Call]:
-    """The calls, each as often as the others, in this order."""
+def mix(archive_id: str, entry_ids: Sequence[str], job_ids: Sequence[str]) -> list[Call]:
+    """The calls, each kind as often as the others, about one entry and answer after the other."""
+    return [call for entry, job in zip(entry_ids, job_ids, strict=False) for call in kinds(archive_id, entry, job)]
+
+
+def kinds(archive_id: str, entry_id: str, job_id: str) -> list[Call]:
+    """A call of each kind."""
     archive = f"/v1/archives/{archive_id}"
     entry = f"{archive}/entries/{entry_id}"
     upload = {"name": "ferry.txt", "bytes": len(DOCUMENT), "media_type": "text/plain"}
@@ -153,18 +161,22 @@ def load(endpoint: str, calls: Sequence[Call], rate: float, seconds: int) -> tup
 
 
 def prepared() -> tuple[str, list[Call]]:
-    """Endpoint of the API, and the mix of calls: of a new archive with one entry and an answered question."""
+    """Endpoint of the API, and the mix of calls: of a new archive with entries and answered questions."""
     from omnilake.client.client import OmniLake
     from omnilake.client.deployment import Deployment
 
     archive_id = f"bench-api-{time.time_ns():x}"
     with OmniLake() as lake:
         lake.archives.create(archive_id, "Of the benchmark of the API.")
-        lake.entries.add(archive_id, DOCUMENT, sources=["https://example.com/ferries"]).completed()
-        entry = next(iter(lake.entries.list(archive_id)))
-        asked = lake.ask(archive_id, "When does the night ferry leave?")
-        asked.completed()
-    return Deployment().outputs["ApiEndpoint"], mix(archive_id, entry.entry_id, asked.job_id)
+        texts = [DOCUMENT.replace("seven", f"number {number}") for number in range(ENTRIES)]
+        adding = [lake.entries.add(archive_id, text, sources=["https://example.com/ferries"]) for text in texts]
+        for each in adding:
+            each.completed()
+        entry_ids = [entry.entry_id for entry in lake.entries.list(archive_id)]
+        asking = [lake.ask(archive_id, f"From which pier leaves ferry {number}?") for number in range(ANSWERS)]
+        for each in asking:
+            each.completed()
+    return Deployment().outputs["ApiEndpoint"], mix(archive_id, entry_ids, [each.job_id for each in asking])
 
 
 def measure(rate: float, seconds: int) -> None:
@@ -187,10 +199,10 @@ def measure(rate: float, seconds: int) -> None:
         "errors": errors.total(),
         "import_ms": max(imports.values()),
     }
-    by_call = {
-        call.name: statistics.median(took for number, took in times.items() if number % len(calls) == at) * 1_000
-        for at, call in enumerate(calls)
-    }
+    of_kind: dict[str, list[float]] = {}
+    for number, took in times.items():
+        of_kind.setdefault(calls[number % len(calls)].name, []).append(took * 1_000)
+    by_call = {name: statistics.median(found) for name, found in of_kind.items()}
     report.table(
         f"API, {rate:g} calls a second asked for, {seconds} s",
         {
