@@ -19,7 +19,8 @@ from omnilake.models import Archive, ArchiveAccess
 
 router = make_router()
 
-MAX_LISTED = pagination.MAX_LIMIT
+MAX_LISTED = 1_000
+"""Archives of a list without cursors, which OmniLake's own path is."""
 
 _MOST_READS = 10
 """Pages of the table that are read for one page of a list: a caller who may see few archives gets short pages."""

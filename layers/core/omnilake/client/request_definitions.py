@@ -83,7 +83,7 @@ class UpdateArchive(RequestBody):
 
 @dataclass
 class ListArchives(RequestBody):
-    """All archives that the caller may read."""
+    """The archives that the caller may read, at most 1,000; ``archives.list()`` reads on."""
 
     path: ClassVar[str] = "/list_archives"
 
