@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 FUNCTIONS = sorted((ROOT / "functions" / "api").glob("*.py"))
 DOCUMENT = "The night ferry to Selmere leaves from pier seven at half past nine."
+WARMING_SECONDS = 10
+"""Of calls that do not count."""
+
 ENTRIES, ANSWERS = 12, 5
 """Documents and answers that the calls are about."""
 
@@ -184,9 +187,7 @@ def measure(rate: float, seconds: int) -> None:
     from omnilake_local import paths
 
     endpoint, calls = prepared()
-    pool = urllib3.PoolManager(retries=False)
-    for call in calls * 3:  # every function has its processes
-        send(pool, endpoint, call)
+    load(endpoint, calls, rate, WARMING_SECONDS)  # every function has its processes then
     imports = imports_ms(paths.find_project())
     times, errors = load(endpoint, calls, rate, seconds)
     percentiles = statistics.quantiles(times.values(), n=100)
