@@ -202,15 +202,15 @@ def test_asynchronous_failure_goes_to_its_destination_after_its_retries(cloud: C
     assert record["responsePayload"]["errorType"] == "PoisonError"
 
 
-def test_warm_invocation_costs_little(cloud: Cloud) -> None:
+def test_warm_invocation_has_no_pause_built_in(cloud: Cloud) -> None:
     cloud.invoke("Square", {"n": 1})
     costs = []
     for _ in range(60):
         began = time.perf_counter()
         cloud.invoke("Square", {"n": 1})
         costs.append(time.perf_counter() - began)
-    # about 3 ms on an idle machine; the bound only has to catch a pause built in by mistake, such as 50 ms
-    assert sorted(costs)[30] < 0.03
+    # about 3 ms on an idle machine; a busy one lengthens some of them, a pause of 50 ms by mistake lengthens all
+    assert min(costs) < 0.03
 
 
 def test_idle_function_keeps_its_worker(cloud: Cloud) -> None:

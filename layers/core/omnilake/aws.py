@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from pydantic import BaseModel
 
+from omnilake import __version__
 from omnilake.errors import TransientError
 from omnilake.settings import settings
 
@@ -31,8 +33,23 @@ M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 R = TypeVar("R")
 
+
+class _PlainNumbers(TypeDeserializer):  # type: ignore[misc]
+    """DynamoDB's attribute values as plain ones; numbers are ``int`` where they are whole, else ``float``."""
+
+    def _deserialize_n(self, value: str) -> int | float:
+        try:
+            return int(value)
+        except ValueError:
+            number = Decimal(value)
+            return int(number) if number == number.to_integral_value() else float(number)
+
+
 _SERIALIZE = TypeSerializer().serialize
-_DESERIALIZE = TypeDeserializer().deserialize
+_DESERIALIZE = _PlainNumbers().deserialize
+_USER_AGENT = f"OmniLake/{__version__}"
+"""Told to the services that every state calls. Composing botocore's own takes an eighth of a call's CPU time."""
+
 _NOT_THERE = frozenset({"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"})
 
 
@@ -41,7 +58,9 @@ def client(service: str) -> Any:
     """A boto3 client, one per service and process: standard retries, timeouts below any state's timeout."""
     return boto3.client(
         service,
-        config=Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60),
+        config=Config(
+            retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60, user_agent=_USER_AGENT
+        ),
     )
 
 
@@ -262,7 +281,7 @@ def lake() -> ObjectStore:
 
 
 class Table:
-    """Items of one DynamoDB table as plain dicts (numbers are ``Decimal`` when read).
+    """Items of one DynamoDB table as plain dicts.
 
     Args:
         name: the table's name.
@@ -415,19 +434,7 @@ def marshal(item: dict[str, Any]) -> dict[str, Any]:
 
 def unmarshal(item: dict[str, Any]) -> dict[str, Any]:
     """DynamoDB attribute values → plain dict; whole numbers become ``int``."""
-    return {name: _plain(_DESERIALIZE(value)) for name, value in item.items()}
-
-
-def _plain(value: Any) -> Any:
-    from decimal import Decimal
-
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    return value
+    return {name: _DESERIALIZE(value) for name, value in item.items()}
 
 
 def publish_event(detail_type: str, detail: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ def install_corrections(settings: ServerSettings) -> list[Background]:
         metric_math_alarms,
         object_versions,
         policy_wildcards,
+        repeated_work,
         schedule_groups,
         schedules,
         table_expiry,
@@ -42,6 +43,7 @@ def install_corrections(settings: ServerSettings) -> list[Background]:
     event_rules.install()
     object_versions.install()
     policy_wildcards.install()
+    repeated_work.install()
     schedule_groups.install()
     table_expiry.install()
     layer_archives.install()
