@@ -126,8 +126,6 @@ def _ingested(run: Run, labelled: LabelledSet) -> str:
 
     What fails is tried again, as an operator would: on a busy machine a state may pass its time limit.
     """
-    from botocore.exceptions import ClientError
-
     from benchmarks.ingest import documents
     from omnilake import aws
 
@@ -135,13 +133,9 @@ def _ingested(run: Run, labelled: LabelledSet) -> str:
     archive_id = f"{labelled.name.lower()}-{hashlib.sha256(corpus.read_bytes()).hexdigest()[:8]}"
     bucket = run.deployment.outputs["LandingBucket"]
     landing, mark = aws.ObjectStore(bucket), f"lists/{archive_id}.ingested.json"
-    try:
-        told = json.loads(landing.read(mark))
-    except ClientError as error:
-        if aws.error_code(error) not in {"NoSuchKey", "404"}:
-            raise
-    else:
-        run.say(f"{labelled.name}: {told['documents']} documents are there from an earlier run")
+    marked = landing.find(mark)
+    if marked is not None:
+        run.say(f"{labelled.name}: {json.loads(marked)['documents']} documents are there from an earlier run")
         return archive_id
     records = _with_text(list(documents(labelled.folder, 10_000_000)))
     run.say(f"{labelled.name}: {len(records)} documents are ingested …")

@@ -117,8 +117,13 @@ class ObjectStore:
 
     def find(self, key: str) -> bytes | None:
         """Whole object, or None when it is not there."""
+        body = self.find_open(key)
+        return None if body is None else body.read()
+
+    def find_open(self, key: str) -> Any | None:
+        """Streaming body of an object, or None when it is not there."""
         try:
-            return self.read(key)
+            return self.open(key)
         except ClientError as error:
             if error_code(error) in _NOT_THERE:
                 return None
@@ -169,6 +174,11 @@ class ObjectStore:
         """Object parsed as a pydantic model."""
         return model.model_validate_json(self.read(key))
 
+    def find_model(self, key: str, model: type[M]) -> M | None:
+        """Object parsed as a pydantic model, or None when it is not there."""
+        data = self.find(key)
+        return None if data is None else model.model_validate_json(data)
+
     def write_model(self, key: str, value: BaseModel) -> str:
         """Put a pydantic model as JSON; returns the key."""
         return self.write(key, value.model_dump_json().encode(), "application/json")
@@ -179,9 +189,13 @@ class ObjectStore:
 
     def iterate_models(self, key: str, model: type[M]) -> Iterator[M]:
         """Models of a gzip-compressed JSON lines object, one at a time."""
-        with gzip.open(self.open(key), "rb") as lines:
-            for line in lines:
-                yield model.model_validate_json(line)
+        yield from _models(self.open(key), model)
+
+    def find_models(self, key: str, model: type[M]) -> Iterator[M]:
+        """As :meth:`iterate_models`; none when the object is not there."""
+        body = self.find_open(key)
+        if body is not None:
+            yield from _models(body, model)
 
     def write_models(self, key: str, values: Iterable[BaseModel]) -> str:
         """Put models as gzip-compressed JSON lines; the same models give the same bytes. Returns the key."""
@@ -261,6 +275,12 @@ class ObjectStore:
 
         concurrently(delete, versions, threads=16)
         return len(versions)
+
+
+def _models(body: Any, model: type[M]) -> Iterator[M]:
+    with gzip.open(body, "rb") as lines:
+        for line in lines:
+            yield model.model_validate_json(line)
 
 
 @dataclass(frozen=True, slots=True)

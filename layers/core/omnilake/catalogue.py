@@ -126,8 +126,8 @@ def describe(archive_id: str, entry_id: str, tenant: str = "") -> Entry:
     """An entry. Raises as :func:`versions`."""
     found = versions(archive_id, entry_id, tenant)
     newest = current(found)
-    kept = aws.lake().find(layout.entry_insights(newest.entry_id, newest.version)) if newest.insights_status else None
-    insights = Insights.model_validate_json(kept) if kept else None
+    key = layout.entry_insights(newest.entry_id, newest.version)
+    insights = aws.lake().find_model(key, Insights) if newest.insights_status else None
     return Entry(**dict(newest), versions=len(found), insights=insights)
 
 

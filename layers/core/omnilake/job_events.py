@@ -92,12 +92,9 @@ def items_of(job: Job) -> list[JobItem]:
         return []
     from omnilake.ingest.collections import FailedItem
 
-    key = layout.collection_part(job.job_id, "failed")
-    if aws.lake().head(key) is None:
-        return []
     return [
         JobItem(name=each.name, status="FAILED", entry_id=each.entry_id, job_id=each.job_id, error=each.error)
-        for each in aws.lake().iterate_models(key, FailedItem)
+        for each in aws.lake().find_models(layout.collection_part(job.job_id, "failed"), FailedItem)
     ]
 
 

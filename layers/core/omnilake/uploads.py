@@ -197,11 +197,8 @@ def abort(archive_id: str, upload_id: str, started_by: str = "") -> None:
 
 
 def _kept(archive_id: str, upload_id: str, started_by: str) -> StartedUpload:
-    key = layout.upload(archive_id, upload_id)
-    if aws.lake().head(key) is None:
-        raise UploadNotFound("There is no upload of that id under way.")
-    kept = aws.lake().read_model(key, StartedUpload)
-    if kept.started_by != started_by:
+    kept = aws.lake().find_model(layout.upload(archive_id, upload_id), StartedUpload)
+    if kept is None or kept.started_by != started_by:
         raise UploadNotFound("There is no upload of that id under way.")
     return kept
 

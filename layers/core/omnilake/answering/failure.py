@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from omnilake import aws, jobs, layout
 from omnilake.clock import now
 from omnilake.errors import JobNotFound
@@ -68,11 +66,7 @@ def _last_state(job_id: str) -> str:
 
 def _keep_request(job_id: str, record: ErrorRecord) -> None:
     """A copy with the reason. The request is kept as text, because what failed may be no request at all."""
-    try:
-        request = aws.lake().read(layout.request(job_id)).decode(errors="replace")
-    except ClientError as error:
-        if aws.error_code(error) not in {"NoSuchKey", "404"}:
-            raise
-        request = None
+    stored = aws.lake().find(layout.request(job_id))
+    request = None if stored is None else stored.decode(errors="replace")
     kept = {"job_id": job_id, "error": record.model_dump(mode="json"), "failed_at": now(), "request": request}
     aws.lake().write(layout.failed_request(job_id), json.dumps(kept, ensure_ascii=False).encode(), "application/json")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TypeVar
 
-from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omnilake import aws, layout
@@ -128,7 +127,7 @@ def read_part(job_id: str, part: str, model: type[M]) -> M:
 
 def find_part(job_id: str, part: str, model: type[M]) -> M | None:
     """A part that an earlier stage wrote, None when it was not on the request's path."""
-    return read_part(job_id, part, model) if aws.lake().head(layout.answer_part(job_id, part)) else None
+    return aws.lake().find_model(layout.answer_part(job_id, part), model)
 
 
 def write_part(job_id: str, part: str, value: BaseModel) -> str:
@@ -150,12 +149,9 @@ def read_request(job_id: str) -> InformationRequest:
         EmptyQuestion: the question has no letter and no digit.
         QuestionTooLong: more than ``MAX_QUESTION_CHARACTERS``.
     """
-    try:
-        stored = aws.lake().read(layout.request(job_id))
-    except ClientError as error:
-        if aws.error_code(error) in {"NoSuchKey", "404"}:
-            raise RequestNotFound(f"No request is stored for the job {job_id}.") from error
-        raise
+    stored = aws.lake().find(layout.request(job_id))
+    if stored is None:
+        raise RequestNotFound(f"No request is stored for the job {job_id}.")
     return parse_request(stored)
 
 

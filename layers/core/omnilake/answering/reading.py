@@ -6,7 +6,6 @@ import json
 from typing import Any
 from urllib.parse import unquote
 
-from botocore.exceptions import ClientError
 from pydantic import Field
 
 from omnilake import aws, layout
@@ -21,8 +20,6 @@ SURROUNDING_CHARACTERS = 600
 
 LINK_SECONDS = 900
 """How long a signed link to an original holds."""
-
-_GONE = {"NoSuchKey", "404"}
 
 
 class CitedSpan(Model):
@@ -76,12 +73,10 @@ def request_of(job_id: str) -> dict[str, Any]:
     Raises:
         JobNotFound: no job of that id answers a request.
     """
-    try:
-        told: dict[str, Any] = json.loads(aws.lake().read(layout.request(job_id)))
-    except ClientError as error:
-        if aws.error_code(error) not in _GONE:
-            raise
-        raise JobNotFound(f"There is no request of a job {job_id}.") from error
+    stored = aws.lake().find(layout.request(job_id))
+    if stored is None:
+        raise JobNotFound(f"There is no request of a job {job_id}.")
+    told: dict[str, Any] = json.loads(stored)
     return told
 
 
@@ -144,12 +139,10 @@ def cited_span(answer: Answer, number: int) -> CitedSpan:
     told = {name: getattr(citation, name) for name in ("number", "entry_id", "version", "start", "end")}
     if len(answer.archives) == 1:
         told["archive_id"] = answer.archives[0]
-    try:
-        text = aws.lake().read(layout.quoted_text(answer.job_id, citation.entry_id, citation.version)).decode()
-    except ClientError as error:
-        if aws.error_code(error) not in _GONE:
-            raise
+    stored = aws.lake().find(layout.quoted_text(answer.job_id, citation.entry_id, citation.version))
+    if stored is None:
         return CitedSpan(**told, before="", text="", after="", url="", removed=True)
+    text = stored.decode()
     start, end = citation.start, citation.end
     return CitedSpan(
         **told,

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import json
 
-from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from omnilake import aws, configuration, layout
-from omnilake.answering.parts import FUSED, PLAN, read_configuration, read_request
+from omnilake.answering.parts import CONFIGURATION, FUSED, PLAN, find_part, read_request
 from omnilake.configuration import AnsweringConfiguration
 from omnilake.errors import InvalidRequest, ReplayIncomplete, RequestNotFound
 from omnilake.models import InformationRequest
@@ -101,27 +100,21 @@ def _recorded_request(job_id: str) -> InformationRequest:
 
 def _recorded_configuration(job_id: str) -> AnsweringConfiguration:
     try:
-        return read_configuration(job_id)
-    except ClientError as error:
-        if aws.error_code(error) not in _ABSENT:
-            raise
-        raise ReplayIncomplete(f"The configuration of job {job_id} was not recorded.") from error
+        recorded = find_part(job_id, CONFIGURATION, AnsweringConfiguration)
     except ValidationError as error:
         raise ReplayIncomplete(f"The configuration of job {job_id} is of another version of the product.") from error
+    if recorded is None:
+        raise ReplayIncomplete(f"The configuration of job {job_id} was not recorded.")
+    return recorded
 
 
 def _copy(source: str, target: str, origin: str, job_id: str) -> None:
     """A part of an answer as that of another job, which it names instead of the first."""
-    try:
-        told = json.loads(aws.lake().read(source))
-    except ClientError as error:
-        if aws.error_code(error) not in _ABSENT:
-            raise
+    stored = aws.lake().find(source)
+    if stored is None:
         name = source.rpartition("/")[2].removesuffix(".json")
-        raise ReplayIncomplete(f"The part {name} of job {origin} was not recorded.") from error
+        raise ReplayIncomplete(f"The part {name} of job {origin} was not recorded.")
+    told = json.loads(stored)
     if told.get("job_id") == origin:
         told["job_id"] = job_id
     aws.lake().write(target, json.dumps(told, ensure_ascii=False).encode(), "application/json")
-
-
-_ABSENT = {"NoSuchKey", "404"}

@@ -8,8 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from omnilake import aws, embedding, layout
 from omnilake.answering.degradation import REJECTED, THROTTLED, UNAVAILABLE
 from omnilake.answering.parts import BUDGET
@@ -133,12 +131,9 @@ def _vectors(space: EmbeddingSpace, listed: tuple[tuple[str, str], ...]) -> Vect
     import numpy as np
 
     key = layout.route_examples(routing.examples_address(space.space_id, listed))
-    try:
-        kept: Vectors = np.load(io.BytesIO(aws.lake().read(key)), allow_pickle=False)
-    except ClientError as error:
-        if aws.error_code(error) not in {"NoSuchKey", "404"}:
-            raise
-    else:
+    stored = aws.lake().find(key)
+    if stored is not None:
+        kept: Vectors = np.load(io.BytesIO(stored), allow_pickle=False)
         return kept
     made = embedding.provider_for(space).embed_passages([text for _, text in listed])
     data = io.BytesIO()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from botocore.exceptions import ClientError
 from pydantic import Field
 
-from omnilake import aws, clock, entries, layout
-from omnilake.answering.parts import ANSWER
+from omnilake import clock, entries, layout
+from omnilake.answering.parts import ANSWER, find_part
 from omnilake.errors import AsOfUnavailable, InvalidRequest
 from omnilake.models import Answer, Archive, DocumentStatus, InformationRequest, Model, RetrievalMode
 from omnilake.retrieval import AsOf
@@ -103,9 +102,7 @@ def missing_by(moment: str, found: Iterable[Archive]) -> dict[str, int]:
 def _earlier(job_id: str) -> Answer:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", job_id):
         raise InvalidRequest("related_to is no job id.")
-    try:
-        return aws.lake().read_model(layout.answer_part(job_id, ANSWER), Answer)
-    except ClientError as error:
-        if aws.error_code(error) not in {"NoSuchKey", "404"}:
-            raise
-        raise InvalidRequest("The job that related_to names has no answer.") from error
+    earlier = find_part(job_id, ANSWER, Answer)
+    if earlier is None:
+        raise InvalidRequest("The job that related_to names has no answer.")
+    return earlier

@@ -8,8 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from botocore.exceptions import ClientError
-
 from omnilake import aws, jobs, layout
 from omnilake.answering.degradation import UNAVAILABLE, attempt, earlier
 from omnilake.answering.parts import (
@@ -164,13 +162,4 @@ class _StoredTexts:
         keys = [layout.entry_text(entry_id, version)]
         if entry_id.startswith(layout.MATERIAL):
             keys = [layout.answer_material(job_id, entry_id, version) for job_id in self._jobs]
-        return next((text for key in keys if (text := _stored(key)) is not None), None)
-
-
-def _stored(key: str) -> str | None:
-    try:
-        return aws.lake().read(key).decode()
-    except ClientError as error:
-        if aws.error_code(error) in {"NoSuchKey", "404"}:
-            return None
-        raise
+        return next((text.decode() for key in keys if (text := aws.lake().find(key)) is not None), None)

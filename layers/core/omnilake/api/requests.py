@@ -242,5 +242,4 @@ def _answer(job_id: str) -> Answer:
 
 
 def _score(job_id: str) -> Score | None:
-    kept = aws.lake().find(layout.answer_part(job_id, "score"))
-    return Score.model_validate_json(kept) if kept else None
+    return aws.lake().find_model(layout.answer_part(job_id, "score"), Score)

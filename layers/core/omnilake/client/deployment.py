@@ -127,13 +127,11 @@ class Deployment:
         job = self.job(job_id)
         lake = aws.ObjectStore(self.outputs["LakeBucket"])
         if job.kind in {JobKind.INGEST_COLLECTION, JobKind.REINDEX_ARCHIVE}:
-            key = layout.collection_part(job_id, "failed")
-            return lake.read_models(key, FailedItem) if lake.head(key) else []
-        key = layout.batch(job_id, stages.PUBLISHED)
-        documents = lake.read_model(key, Batch).documents if lake.head(key) else []
+            return list(lake.find_models(layout.collection_part(job_id, "failed"), FailedItem))
+        batch = lake.find_model(layout.batch(job_id, stages.PUBLISHED), Batch)
         return [
             FailedItem(ref=each.ref, name=each.name, entry_id=each.entry_id, job_id=job_id, error=each.error)
-            for each in documents
+            for each in (batch.documents if batch else [])
             if each.status is DocumentStatus.FAILED and each.error
         ]
 
@@ -175,8 +173,7 @@ class Deployment:
     def insights(self, entry_id: str, version: str) -> Insights | None:
         """What was extracted of an entry version as a whole, None when nothing was."""
         lake = aws.ObjectStore(self.outputs["LakeBucket"])
-        key = layout.entry_insights(entry_id, version)
-        return None if lake.head(key) is None else lake.read_model(key, Insights)
+        return lake.find_model(layout.entry_insights(entry_id, version), Insights)
 
     def ingestions(self, archive_id: str, since: str) -> Iterator[Job]:
         """Ingestion jobs of an archive that started at or after a time (ISO 8601), in any status."""
@@ -351,13 +348,10 @@ class Deployment:
         Raises:
             JobNotFound: no job of that id answers a request.
         """
-        lake = aws.ObjectStore(self.outputs["LakeBucket"])
-        try:
-            told: dict[str, Any] = json.loads(lake.read(layout.request(job_id)))
-        except ClientError as error:
-            if aws.error_code(error) not in {"NoSuchKey", "404"}:
-                raise
-            raise JobNotFound(f"There is no request of a job {job_id}.") from error
+        stored = aws.ObjectStore(self.outputs["LakeBucket"]).find(layout.request(job_id))
+        if stored is None:
+            raise JobNotFound(f"There is no request of a job {job_id}.")
+        told: dict[str, Any] = json.loads(stored)
         return told
 
     def _submit(self, request: dict[str, Any], idempotency_key: str | None) -> str:

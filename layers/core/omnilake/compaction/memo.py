@@ -82,10 +82,9 @@ def _is_known(address: str) -> bool:
 
 def _read(key: str) -> Remembered | None:
     try:
-        return aws.lake().read_model(key, Remembered)
+        return aws.lake().find_model(key, Remembered)
     except ClientError as error:
-        if aws.error_code(error) not in {"NoSuchKey", "404"}:
-            logger.warning("the memo did not give a node", extra={"error_code": aws.error_code(error)})
+        logger.warning("the memo did not give a node", extra={"error_code": aws.error_code(error)})
         return None
     except ValidationError:
         logger.warning("the memo holds a node of another form")

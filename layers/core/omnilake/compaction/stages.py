@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from botocore.exceptions import ClientError
-
 from omnilake import aws, jobs, layout, tokens
 from omnilake.answering import budgeting
 from omnilake.answering.degradation import MAX_WAITS, Attempt, attempt, earlier, last_resort
@@ -152,12 +150,9 @@ def summarise_group(job_id: str, round_number: int, group: int, waits: int = 0) 
         TransientError: the model did not answer.
         ReplayIncomplete: the group failed in the job that is replayed.
     """
-    try:
-        work = aws.lake().read_model(layout.compaction_input(job_id, round_number, group), nodes.GroupInput)
-    except ClientError as error:
-        if aws.error_code(error) not in {"NoSuchKey", "404"}:
-            raise
-        raise StageFailed(f"Round {round_number} has no group {group}.") from None
+    work = aws.lake().find_model(layout.compaction_input(job_id, round_number, group), nodes.GroupInput)
+    if work is None:
+        raise StageFailed(f"Round {round_number} has no group {group}.")
     request, configuration = read_request(job_id), read_configuration(job_id)
     name = read_part(job_id, ANSWER_PLAN, AnswerPlan).steps[Step.MAP]
     instead = _instead(request, round_number, group)
@@ -200,7 +195,7 @@ def _instead(request: InformationRequest, round_number: int, group: int) -> str:
     """
     if not request.replay_of:
         return ""
-    replayed = _read_node(layout.compaction_node(request.replay_of, round_number, group))
+    replayed = _find_node(layout.compaction_node(request.replay_of, round_number, group))
     if replayed is None:
         raise ReplayIncomplete(f"Group {group} of round {round_number} came to nothing in the job {request.replay_of}.")
     return earlier(Step.MAP, replayed.degraded)
@@ -364,16 +359,11 @@ def _nodes(job_id: str, round_number: int) -> list[nodes.CompactionNode]:
     """Nodes of a round that were written, by group."""
     planned = read_part(job_id, _plan_part(round_number), nodes.RoundPlan).groups
     keys = [layout.compaction_node(job_id, round_number, number + 1) for number in range(len(planned))]
-    return [node for node in aws.concurrently(_read_node, keys, _THREADS) if node is not None]
+    return [node for node in aws.concurrently(_find_node, keys, _THREADS) if node is not None]
 
 
-def _read_node(key: str) -> nodes.CompactionNode | None:
-    try:
-        return aws.lake().read_model(key, nodes.CompactionNode)
-    except ClientError as error:
-        if aws.error_code(error) in {"NoSuchKey", "404"}:
-            return None
-        raise
+def _find_node(key: str) -> nodes.CompactionNode | None:
+    return aws.lake().find_model(key, nodes.CompactionNode)
 
 
 def _finish(job_id: str, last: Sequence[nodes.CompactionNode], rounds: int) -> None:

@@ -79,8 +79,7 @@ def read_all(job_id: str, embed_batches: int) -> list[EmbedReport]:
 
 def find(job_id: str, number: int) -> EmbedReport | None:
     """The report of an earlier attempt at a batch."""
-    key = layout.embed_report(job_id, number)
-    return None if aws.lake().head(key) is None else aws.lake().read_model(key, EmbedReport)
+    return aws.lake().find_model(layout.embed_report(job_id, number), EmbedReport)
 
 
 def write(job_id: str, report: EmbedReport) -> None:

@@ -11,7 +11,6 @@ import json
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from botocore.exceptions import ClientError
 
 from omnilake import aws, layout
 from omnilake.errors import GenerationRejected, ProviderRejected, ReplayIncomplete
@@ -155,9 +154,4 @@ def _without(boundary: str, text: str) -> str:
 
 
 def _read(job_id: str, own: str) -> Record | None:
-    try:
-        return aws.lake().read_model(layout.model_call(job_id, own), Record)
-    except ClientError as error:
-        if aws.error_code(error) in {"NoSuchKey", "404"}:
-            return None
-        raise
+    return aws.lake().find_model(layout.model_call(job_id, own), Record)

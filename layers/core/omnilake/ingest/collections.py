@@ -401,10 +401,8 @@ def _failed(job_id: str) -> Iterator[ObjectRef]:
     """What failed of a job, each once: of two versions of one path that failed, ``failed/`` holds the newer."""
     if jobs.get(job_id).kind not in _KINDS:
         items: Iterable[FailedItem] = failed_of(stages.read(job_id, stages.PUBLISHED))
-    elif aws.lake().head(layout.collection_part(job_id, "failed")) is None:
-        return
     else:
-        items = aws.lake().iterate_models(layout.collection_part(job_id, "failed"), FailedItem)
+        items = aws.lake().find_models(layout.collection_part(job_id, "failed"), FailedItem)
     originals: set[ObjectRef] = set()
     for item in items:
         if landing.is_landed(item.ref):

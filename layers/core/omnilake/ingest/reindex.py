@@ -130,10 +130,10 @@ def end(document: BatchDocument, job_id: str, **facts: Any) -> bool:
 
 
 def _columns(document: BatchDocument) -> Sequence[str]:
-    key = layout.entry_rows(document.entry_id, document.version)
-    if aws.lake().head(key) is None:
+    body = aws.lake().find_open(layout.entry_rows(document.entry_id, document.version))
+    if body is None:
         return ()
-    with gzip.open(aws.lake().open(key), "rb") as lines:
+    with gzip.open(body, "rb") as lines:
         first = lines.readline()
     return [*json.loads(first)] if first else ()
 

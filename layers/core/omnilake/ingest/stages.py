@@ -46,8 +46,8 @@ def write(batch: Batch, stage: str) -> Batch:
 def latest(job_id: str) -> Batch | None:
     """The batch after the last stage that finished, None when not even registration did."""
     for stage in reversed(STAGES):
-        if aws.lake().head(layout.batch(job_id, stage)) is not None:
-            return read(job_id, stage)
+        if (batch := aws.lake().find_model(layout.batch(job_id, stage), Batch)) is not None:
+            return batch
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import ClientError
 from pydantic import Field
 
 from omnilake import aws, layout
@@ -65,10 +64,5 @@ def _with_outcome(
 
 
 def _read(job_id: str) -> dict[tuple[str, str], InsightsOutcome]:
-    try:
-        batch = aws.lake().read_model(layout.batch_insights(job_id), InsightsBatch)
-    except ClientError as error:
-        if aws.error_code(error) not in {"NoSuchKey", "404"}:
-            raise
-        return {}
-    return {(each.entry_id, each.version): each for each in batch.documents}
+    batch = aws.lake().find_model(layout.batch_insights(job_id), InsightsBatch)
+    return {(each.entry_id, each.version): each for each in batch.documents} if batch else {}

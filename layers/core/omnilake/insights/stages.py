@@ -132,10 +132,9 @@ class _Run:
             read = excerpt(extracted.text, self._max_tokens)
             if self._provider.remote:
                 extracted = extracted.model_copy(update={"text": "", "segments": []})
-        if self._provider.remote and aws.lake().head(key) is not None:
-            known = aws.lake().read_model(key, Insights)
-            if known.address == own:
-                return known
+        known = aws.lake().find_model(key, Insights) if self._provider.remote else None
+        if known is not None and known.address == own:
+            return known
         began = time.monotonic()
         extraction, usage = self._provider.extract(extracted, read, self._wanted)
         insights = Insights(

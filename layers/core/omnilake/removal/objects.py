@@ -169,8 +169,7 @@ def _redact(job_id: str, versions: Sequence[DoomedVersion]) -> int:
     lake, erased = aws.lake(), 0
     for stage in stages.STAGES:
         key = layout.batch(job_id, stage)
-        if lake.head(key) is not None:
-            batch = lake.read_model(key, Batch)
+        if (batch := lake.find_model(key, Batch)) is not None:
             documents = [
                 _nameless(document) if (document.entry_id, document.version) in gone else document
                 for document in batch.documents
@@ -179,15 +178,13 @@ def _redact(job_id: str, versions: Sequence[DoomedVersion]) -> int:
                 lake.write_model(key, batch.model_copy(update={"documents": documents}))
             erased += _forget_earlier(key)
     key = layout.batch_insights(job_id)
-    if lake.head(key) is not None:
-        insights = lake.read_model(key, InsightsBatch)
+    if (insights := lake.find_model(key, InsightsBatch)) is not None:
         kept = [each for each in insights.documents if (each.entry_id, each.version) not in gone]
         if len(kept) != len(insights.documents):
             lake.write_model(key, insights.model_copy(update={"documents": kept}))
         erased += _forget_earlier(key)
     key = layout.batch_manifest(job_id)
-    if lake.head(key) is not None:
-        manifest = lake.read_model(key, BatchManifest)
+    if (manifest := lake.find_model(key, BatchManifest)) is not None:
         refs = [_keyless(ref) if (ref.bucket, ref.key, ref.line) in origins else ref for ref in manifest.documents]
         if refs != manifest.documents:
             lake.write_model(key, manifest.model_copy(update={"documents": refs}))
@@ -246,7 +243,8 @@ def _release(job_id: str, plan: RemovalPlan, archive_id: str) -> int:
     Those uploads are written down before the claims go: whoever repeats this finds them.
     """
     lake, key = aws.lake(), layout.removal_part(job_id, "copies")
-    noted = set(lake.read_model(key, _Copies).keys) if lake.head(key) is not None else set()
+    earlier = lake.find_model(key, _Copies)
+    noted = set(earlier.keys) if earlier else set()
     for version in plan.versions:
         noted |= set(entries.aliases(archive_id, version.content_hash, version.entry_id, version.version))
     lake.write_model(key, _Copies(keys=sorted(noted)))

@@ -74,8 +74,8 @@ def prove_absence(job_id: str) -> ProofResult:
     """
     key = layout.removal_part(job_id, "receipt")
     request = read_request(job_id)
-    if aws.lake().head(key) is not None:
-        return _end(job_id, request, aws.lake().read_model(key, Receipt))
+    if (written := aws.lake().find_model(key, Receipt)) is not None:
+        return _end(job_id, request, written)
     jobs.enter(job_id, KIND, STATE)
     plan = read_plan(job_id)
     checks = _checks(plan, request, purged_at=jobs.get(job_id).entered.get(objects.STATE, ""))

@@ -11,7 +11,6 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
-from botocore.exceptions import ClientError
 from pydantic import Field
 
 from omnilake import aws, layout
@@ -123,11 +122,8 @@ def _tables(chunk: Chunk) -> list[Table] | None:
     Raises:
         _TooLarge: see there.
     """
-    try:
-        body = aws.lake().open(layout.entry_rows(chunk.entry_id, chunk.version))
-    except ClientError as error:
-        if aws.error_code(error) not in {"NoSuchKey", "404"}:
-            raise
+    body = aws.lake().find_open(layout.entry_rows(chunk.entry_id, chunk.version))
+    if body is None:
         return None
     sheets: dict[str, list[dict[str, str]]] = {}
     workbook = chunk.media_type == Format.XLSX

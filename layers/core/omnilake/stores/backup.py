@@ -51,9 +51,9 @@ def take_out(store: Store, job_id: str, versions: Collection[EntryVersion]) -> i
         StageFailed: the backup can't be read.
     """
     key = layout.vector_backup(store.store_id, job_id)
-    if aws.lake().head(key) is None:
+    rows = _found(key)
+    if rows is None:
         return 0
-    rows = _table(key)
     kept = rows.filter(pa.array([owner not in versions for owner in _owners(rows)], pa.bool_()))
     if not kept.num_rows:
         aws.lake().delete(key)
@@ -68,8 +68,8 @@ def holds(store_id: str, job_id: str, versions: Collection[EntryVersion]) -> int
     Raises:
         StageFailed: the backup can't be read.
     """
-    key = layout.vector_backup(store_id, job_id)
-    return sum(owner in versions for owner in _owners(_table(key))) if aws.lake().head(key) is not None else 0
+    rows = _found(layout.vector_backup(store_id, job_id))
+    return 0 if rows is None else sum(owner in versions for owner in _owners(rows))
 
 
 def rebuild(store: Store) -> int:
@@ -103,7 +103,7 @@ def rebuild(store: Store) -> int:
 def _read(key: str, store: Store) -> pa.Table:
     """Rows of a backup in the store's present schema; columns that came later are null."""
     wanted = schema(store.space.dimensions)
-    rows = _table(key)
+    rows = _table(key, aws.lake().read(key))
     try:
         for field in wanted:
             if field.name not in rows.column_names:
@@ -113,9 +113,14 @@ def _read(key: str, store: Store) -> pa.Table:
         raise StageFailed(f"The backup {key} does not fit into the store ({type(error).__name__}).") from error
 
 
-def _table(key: str) -> pa.Table:
+def _found(key: str) -> pa.Table | None:
+    data = aws.lake().find(key)
+    return None if data is None else _table(key, data)
+
+
+def _table(key: str, data: bytes) -> pa.Table:
     try:
-        return pq.read_table(io.BytesIO(aws.lake().read(key)))
+        return pq.read_table(io.BytesIO(data))
     except (pa.ArrowException, ValueError) as error:
         raise StageFailed(f"The backup {key} can't be read ({type(error).__name__}).") from error
 

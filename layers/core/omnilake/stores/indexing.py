@@ -322,12 +322,10 @@ def _tagged(chunk: Chunk, tags: Mapping[EntryVersion, Sequence[str]]) -> Chunk:
 
 
 def _staged_object(key: str) -> bytes:
-    try:
-        return aws.lake().read(key)
-    except ClientError as error:
-        if aws.error_code(error) == "NoSuchKey":
-            raise StageFailed(f"The staged object {key} is missing.") from error
-        raise
+    data = aws.lake().find(key)
+    if data is None:
+        raise StageFailed(f"The staged object {key} is missing.")
+    return data
 
 
 def _tell(message: IndexMessage, operation: str, **result: str) -> None:

@@ -113,8 +113,7 @@ class Manifest(Model):
 
 def plan_of(job_id: str) -> SyncPlan | None:
     """The plan of a sync, None when it has none yet."""
-    key = layout.sync_part(job_id, "plan")
-    return aws.lake().read_model(key, SyncPlan) if aws.lake().head(key) is not None else None
+    return aws.lake().find_model(layout.sync_part(job_id, "plan"), SyncPlan)
 
 
 def read_plan(job_id: str) -> SyncPlan:
@@ -124,8 +123,7 @@ def read_plan(job_id: str) -> SyncPlan:
 
 def read_progress(job_id: str) -> Progress:
     """How far a sync is; at its beginning when nothing is fetched yet."""
-    key = layout.sync_part(job_id, "progress")
-    return aws.lake().read_model(key, Progress) if aws.lake().head(key) is not None else Progress()
+    return aws.lake().find_model(layout.sync_part(job_id, "progress"), Progress) or Progress()
 
 
 def seen_part(job_id: str, number: int) -> str:
