@@ -28,7 +28,6 @@ from omnilake.api.access import Principal, principal_of
 from omnilake.errors import (
     BodyTooLarge,
     InvalidBody,
-    InvalidFields,
     MethodNotAllowed,
     OmniLakeError,
     RevisionMismatch,
@@ -81,15 +80,13 @@ def make_app(*routers: Router) -> APIGatewayHttpResolver:
         return _problem(RouteNotFound("There is nothing at this path."))
 
     def invalid(error: RequestValidationError) -> Response[Any]:
-        return _problem(
-            InvalidFields("Some fields do not fit."), problems.fields_of([dict(each) for each in error.errors()])
-        )
+        return _problem(problems.misfits(error.errors()))
 
     def unsupported(_: RequestUnsupportedContentType) -> Response[Any]:
         return _problem(UnsupportedMediaType("The body is not of the type application/json."))
 
     def refused(error: OmniLakeError) -> Response[Any]:
-        return _problem(error, error.details.get("fields", ()))
+        return _problem(error)
 
     def failed(error: Exception) -> Response[Any]:
         return _problem(_told(error))
@@ -233,8 +230,7 @@ def validated(model: type[M], told: dict[str, Any]) -> M:
     try:
         return model.model_validate(told)
     except ValidationError as error:
-        fields = problems.fields_of([{**each, "loc": ("body", *each["loc"])} for each in error.errors()])
-        raise InvalidFields("Some fields do not fit.", fields=fields) from None
+        raise problems.misfits([{**each, "loc": ("body", *each["loc"])} for each in error.errors()]) from None
 
 
 def parse_body(body: str | None) -> Any:
@@ -277,7 +273,7 @@ def _known_query(app: APIGatewayHttpResolver, next_middleware: Callable[..., Res
         fields = [
             {"loc": ("query", name), "type": "extra_forbidden", "msg": "There is no such parameter"} for name in unknown
         ]
-        return _problem(InvalidFields("Some fields do not fit."), problems.fields_of(fields))
+        return _problem(problems.misfits(fields))
     return next_middleware(app)
 
 
@@ -333,8 +329,8 @@ def _place(error: Exception) -> str:
     return "" if trace is None else f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"
 
 
-def _problem(error: OmniLakeError, fields: Any = ()) -> Response[Any]:
-    body = problems.problem_of(error, request_id(), list(fields))
+def _problem(error: OmniLakeError) -> Response[Any]:
+    body = problems.problem_of(error, request_id(), error.details.get("fields", ()))
     return Response(
         status_code=body.status,
         content_type=problems.MEDIA_TYPE,

@@ -12,10 +12,11 @@ from omnilake import clock, jobs
 from omnilake.api import pagination
 from omnilake.api.access import Principal
 from omnilake.api.app import answer, caller, header, make_router, page
+from omnilake.api.problems import misfit
 from omnilake.api.schemas import LIMIT, Cursor, JobIdPath, Limit, Page
 from omnilake.api.waiting import JobView, accepted, changeable, find, readable, view
 from omnilake.calling import call
-from omnilake.errors import Forbidden, InvalidFields, JobEnded
+from omnilake.errors import Forbidden, JobEnded
 from omnilake.job_events import JobEvent, JobItem, events_of, items_of
 from omnilake.models import ENDED, Job, JobKind, JobStatus
 
@@ -183,8 +184,7 @@ def _moment(name: str, told: str) -> str:
     try:
         return clock.instant(f"{told}T23:59:59.999" if whole_day else told)
     except ValueError:
-        fault = {"field": f"query.{name}", "message": "An ISO 8601 date or time is expected."}
-        raise InvalidFields("Some fields do not fit.", fields=[fault]) from None
+        raise misfit(f"query.{name}", "An ISO 8601 date or time is expected.") from None
 
 
 def _before(month: str) -> str:

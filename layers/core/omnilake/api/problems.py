@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from omnilake import errors
-from omnilake.errors import OmniLakeError
+from omnilake.errors import InvalidFields, OmniLakeError
 from omnilake.models import Model
 from omnilake.settings import settings
 
@@ -23,6 +23,7 @@ RETRY_AFTER_S = 2
 """What a caller is told to wait where nothing says better."""
 
 _NAME_CHARACTERS = 100
+_MISFIT = "Some fields do not fit."
 
 
 class FieldProblem(Model):
@@ -117,6 +118,16 @@ def headers_of(error: OmniLakeError) -> dict[str, str | list[str]]:
 def fields_of(told: Iterable[Mapping[str, Any]]) -> list[FieldProblem]:
     """Fields at fault out of pydantic's errors, without values of the input."""
     return [FieldProblem(field=_field(each["loc"]), message=_message(each)) for each in told][:50]
+
+
+def misfits(told: Iterable[Mapping[str, Any]]) -> InvalidFields:
+    """The error of fields that pydantic refused."""
+    return InvalidFields(_MISFIT, fields=fields_of(told))
+
+
+def misfit(field: str, message: str) -> InvalidFields:
+    """The error of one field, named by its path, that is refused for another reason."""
+    return InvalidFields(_MISFIT, fields=[FieldProblem(field=field, message=message)])
 
 
 def _field(place: Sequence[Any]) -> str:

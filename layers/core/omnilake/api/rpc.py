@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from omnilake.api.problems import misfit
 from omnilake.api.schemas import Body
-from omnilake.errors import InvalidFields
 
 if TYPE_CHECKING:
     from omnilake.configuration import AnsweringConfiguration
@@ -149,9 +149,9 @@ def check_archive(told: ArchiveConfiguration) -> None:
     """
     for field in ("chunk_body_overlap_percentage", "max_chunk_length"):
         if getattr(told, field) is not None:
-            raise _misfit(f"configuration.{field}", "Chunks are counted in tokens: chunking of POST /v1/archives.")
+            raise misfit(f"configuration.{field}", "Chunks are counted in tokens: chunking of POST /v1/archives.")
     if told.tag_model_id:
-        raise _misfit("configuration.tag_model_id", "One model tags all entries: the parameter InsightsModelId.")
+        raise misfit("configuration.tag_model_id", "One model tags all entries: the parameter InsightsModelId.")
 
 
 def tags_of(instructions: str) -> list[str]:
@@ -218,28 +218,24 @@ def check_models(told: RequestInformation, configuration: Callable[[], Answering
     able = sorted(name for name, model in models.items() if model.provider in WRITERS)
     for field, name in named.items():
         if name not in able:
-            raise _misfit(field, f"No configured model of that name can do this. Take one of: {', '.join(able)}.")
+            raise misfit(field, f"No configured model of that name can do this. Take one of: {', '.join(able)}.")
 
 
 def _check_fixed(told: RequestInformation) -> None:
     if told.requests and told.retrieval_requests:
-        raise _misfit("retrieval_requests", "It is another name of requests; give one of them.")
+        raise misfit("retrieval_requests", "It is another name of requests; give one of them.")
     for field in ("responder_prompt", "summarization_prompt"):
         if getattr(told, field):
-            raise _misfit(field, "Prompts stand in the configuration, for all requests; leave it out.")
+            raise misfit(field, "Prompts stand in the configuration, for all requests; leave it out.")
     for field in ("responder_model_params", "summarization_model_params"):
         if getattr(told, field):
-            raise _misfit(field, "Parameters of models stand in the configuration, for all requests; leave it out.")
+            raise misfit(field, "Parameters of models stand in the configuration, for all requests; leave it out.")
     if told.summarization_algorithm and told.summarization_algorithm.upper() != "STANDARD":
-        raise _misfit("summarization_algorithm", "There is only STANDARD.")
+        raise misfit("summarization_algorithm", "There is only STANDARD.")
 
 
 def _entry(number: int, name: str) -> str:
     found = _ENTRY.fullmatch(name)
     if found is None:
-        raise _misfit(f"resource_names.{number}", "Name entries, as orn::entry::ID or by their ids.")
+        raise misfit(f"resource_names.{number}", "Name entries, as orn::entry::ID or by their ids.")
     return found[1]
-
-
-def _misfit(field: str, message: str) -> InvalidFields:
-    return InvalidFields("Some fields do not fit.", fields=[{"field": field, "message": message}])

@@ -13,9 +13,10 @@ from omnilake import entries as registry
 from omnilake.api import entries
 from omnilake.api.access import Principal, Right
 from omnilake.api.app import answer, caller, make_router
+from omnilake.api.problems import misfit
 from omnilake.api.schemas import Body
 from omnilake.catalogue import Entry
-from omnilake.errors import ArchiveNotFound, EntryNotFound, InvalidFields
+from omnilake.errors import ArchiveNotFound, EntryNotFound
 from omnilake.ingest import inline
 from omnilake.ingest.inline import NewEntry
 
@@ -78,8 +79,7 @@ class EntryContent(Body):
 def add_entry(body: Annotated[AddEntry, BodyParameter()]) -> Response[entries.AcceptedEntry]:
     archive_id = body.archive_id or body.destination_archive_id
     if archive_id is None:
-        message = "Field required: every entry belongs to an archive."
-        raise InvalidFields("Some fields do not fit.", fields=[{"field": "archive_id", "message": message}])
+        raise misfit("archive_id", "Field required: every entry belongs to an archive.")
     who = caller()
     entries.allowed(who, Right.WRITE, archive_id)
     entry = NewEntry(

@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body as BodyParam
 
 from omnilake.api import requests
 from omnilake.api.app import answer, make_router, validated
+from omnilake.api.problems import misfit
 from omnilake.api.rpc import (
     TAGS,
     NamedLakeRequest,
@@ -19,7 +20,6 @@ from omnilake.api.rpc import (
     request_of,
 )
 from omnilake.api.waiting import accepted
-from omnilake.errors import InvalidFields
 from omnilake.models import InformationRequest
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def describe_request(body: Annotated[NamedRequest, BodyParameter()]) -> Response
 def describe_lake_request(body: Annotated[NamedLakeRequest, BodyParameter()]) -> Response[dict[str, Any]]:
     named = body.request_id or body.lake_request_id
     if named is None:
-        raise InvalidFields("Some fields do not fit.", fields=[{"field": "request_id", "message": "Field required."}])
+        raise misfit("request_id", "Field required.")
     return _described(named)
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from omnilake import source_types
 from omnilake.api import sources
 from omnilake.api.app import answer, caller, make_router
+from omnilake.api.problems import misfit
 from omnilake.api.schemas import Body
 from omnilake.models import Source
 from omnilake.source_types import SourceType
@@ -58,7 +59,7 @@ class NamedSourceType(Body):
 @router.post("/add_source", status_code=201, tags=TAGS)
 def add_source(body: Annotated[AddSource, BodyParameter()]) -> Response[Source]:
     if body.archive_id is None:
-        raise sources.missing("archive_id")
+        raise misfit("archive_id", "Field required.")
     told = sources.NewSource(
         archive_id=body.archive_id, source_type=body.source_type, config=body.source_arguments, schedule=""
     )

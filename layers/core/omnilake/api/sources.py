@@ -17,7 +17,7 @@ from omnilake.api.schemas import LIMIT, Body, Cursor, Limit, Page
 from omnilake.api.waiting import JobView, accepted
 from omnilake.calling import call
 from omnilake.connectors.protocol import source_id_of
-from omnilake.errors import ArchiveNotFound, Forbidden, InvalidFields, SourceError, SourceNotFound
+from omnilake.errors import ArchiveNotFound, Forbidden, SourceError, SourceNotFound
 from omnilake.models import ArchiveId, Source, StreamCursor
 from omnilake.source_types import SourceType, SourceTypeDefinition
 
@@ -191,8 +191,3 @@ def delete_type(name: TypeNamePath) -> Response[None]:
         raise Forbidden("Types of sources belong to all; operators delete them.")
     source_types.delete(name)
     return Response(status_code=204, headers={"Cache-Control": "no-store"})
-
-
-def missing(field: str) -> InvalidFields:
-    """The error of a field that has to be there."""
-    return InvalidFields("Some fields do not fit.", fields=[{"field": field, "message": "Field required."}])

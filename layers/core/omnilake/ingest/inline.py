@@ -65,9 +65,7 @@ def parse(fields: dict[str, Any]) -> NewEntry:
     try:
         return NewEntry.model_validate(fields)
     except ValidationError as error:
-        names = sorted({".".join(map(str, each["loc"])) for each in error.errors()})
-        faults = [{"field": name, "message": "The value is not valid."} for name in names]
-        raise InvalidEntry(f"The entry does not fit in: {', '.join(names)}.", fields=faults) from None
+        raise _misfits({".".join(map(str, each["loc"])) for each in error.errors()}) from None
 
 
 def add(archive_id: str, entry: NewEntry, *, started_by: str = "", tenant: dict[str, str] | None = None) -> AddedEntry:
@@ -219,9 +217,13 @@ def _record(
             metadata=metadata | listed,
         )
     except ValidationError as error:
-        names = sorted({str(each["loc"][0]) for each in error.errors()})
-        faults = [{"field": name, "message": "The value is not valid."} for name in names]
-        raise InvalidEntry(f"The entry does not fit in: {', '.join(names)}.", fields=faults) from None
+        raise _misfits({str(each["loc"][0]) for each in error.errors()}) from None
+
+
+def _misfits(names: set[str]) -> InvalidEntry:
+    """The error of fields that do not fit the model."""
+    faults = [{"field": name, "message": "The value is not valid."} for name in sorted(names)]
+    return InvalidEntry(f"The entry does not fit in: {', '.join(sorted(names))}.", fields=faults)
 
 
 def _misfit(told: str) -> InvalidEntry:
