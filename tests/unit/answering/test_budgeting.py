@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnilake.answering.budgeting import left_of, planned_answer
-from omnilake.answering.parts import AnswerPath, AnswerPlan
+from omnilake.answering.budgeting import planned_answer
+from omnilake.answering.parts import AnswerPath, AnswerPlan, left_of
 from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step, product
 from omnilake.models import Degradation, InformationRequest, LedgerLine
 from tests.unit.answering.any_answer import any_evidence

@@ -24,6 +24,8 @@ from omnilake.answering.parts import (
     AnswerPlan,
     FusedEvidence,
     find_part,
+    holds,
+    left_of,
     read_configuration,
     read_part,
     read_request,
@@ -34,7 +36,7 @@ from omnilake.compaction.planning import document_order, plan_groups, plan_merge
 from omnilake.configuration import AnsweringConfiguration, ModelConfig, Step
 from omnilake.generation import model_name
 from omnilake.generation.provider import EXTRACTIVE
-from omnilake.models import Budget, Degradation, Deliverable, Evidence, InformationRequest, JobKind, LedgerLine, Model
+from omnilake.models import Budget, Degradation, Deliverable, Evidence, InformationRequest, JobKind, Model
 from omnilake.retrieval import RetrievalPlan
 from omnilake.settings import settings
 
@@ -110,7 +112,7 @@ class _Call(NamedTuple):
 
     @property
     def cost_usd(self) -> float:
-        return (self.input_tokens * self.model.input_usd + self.output_tokens * self.model.output_usd) / 1e6
+        return self.model.token_usd(self.input_tokens, self.output_tokens)
 
     @property
     def seconds(self) -> float:
@@ -134,18 +136,6 @@ def plan_answer(job_id: str) -> PlanAnswerResult:
         plan = planned_answer(fused.evidence, counted, left, read_configuration(job_id), settings().map_concurrency)
     write_part(job_id, ANSWER_PLAN, plan)
     return PlanAnswerResult(path=plan.path)
-
-
-def left_of(request: InformationRequest, spent: Sequence[LedgerLine]) -> InformationRequest:
-    """A request with what is left of its budget after what was spent: at least 0, so that what is free remains."""
-    cost = sum(line.cost_usd for line in spent)
-    used = sum(line.input_tokens + line.output_tokens for line in spent)
-    return request.model_copy(
-        update={
-            "max_cost": None if request.max_cost is None else max(0.0, request.max_cost - cost),
-            "max_tokens": None if request.max_tokens is None else max(0, request.max_tokens - used),
-        }
-    )
 
 
 def planned_answer(
@@ -303,8 +293,7 @@ def _pieces(tokens: int, room: int) -> list[int]:
 
 
 def _held(found: Reckoning, request: InformationRequest) -> bool:
-    money = request.max_cost is None or found.budget.cost_usd <= request.max_cost
-    return money and (request.max_tokens is None or found.billed_tokens <= request.max_tokens)
+    return holds(request, found.budget.cost_usd, found.billed_tokens)
 
 
 def _choices(asked: Choice, configuration: AnsweringConfiguration, held: Holds) -> Iterator[Choice]:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from omnilake import jobs, tokens
 from omnilake.answering import replay
-from omnilake.answering.budgeting import left_of
 from omnilake.answering.parts import (
     FUSED,
     PLAN,
     FusedEvidence,
+    left_of,
     read_configuration,
     read_part,
     read_request,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -138,6 +139,24 @@ def write_part(job_id: str, part: str, value: BaseModel) -> str:
 def read_configuration(job_id: str) -> AnsweringConfiguration:
     """The configuration that was in force when the request was planned: all its states go by that one."""
     return read_part(job_id, CONFIGURATION, AnsweringConfiguration)
+
+
+def left_of(request: InformationRequest, spent: Sequence[LedgerLine]) -> InformationRequest:
+    """A request with what is left of its budget after what was spent: at least 0, so that what is free remains."""
+    cost = sum(line.cost_usd for line in spent)
+    used = sum(line.input_tokens + line.output_tokens for line in spent)
+    return request.model_copy(
+        update={
+            "max_cost": None if request.max_cost is None else max(0.0, request.max_cost - cost),
+            "max_tokens": None if request.max_tokens is None else max(0, request.max_tokens - used),
+        }
+    )
+
+
+def holds(request: InformationRequest, cost_usd: float, billed_tokens: int) -> bool:
+    """Whether a request's budget holds so much; tokens are those that generative models read and write."""
+    money = request.max_cost is None or cost_usd <= request.max_cost
+    return money and (request.max_tokens is None or billed_tokens <= request.max_tokens)
 
 
 def read_request(job_id: str) -> InformationRequest:

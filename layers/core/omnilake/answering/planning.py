@@ -7,8 +7,7 @@ from collections.abc import Collection, Sequence
 
 from omnilake import archives, embedding, jobs
 from omnilake.answering import replay, scoping
-from omnilake.answering.budgeting import left_of
-from omnilake.answering.parts import CONFIGURATION, PLAN, read_request, write_part
+from omnilake.answering.parts import CONFIGURATION, PLAN, left_of, read_request, write_part
 from omnilake.answering.routing import route_request
 from omnilake.configuration import AnsweringConfiguration, RetrieverConfig, Step
 from omnilake.errors import InvalidRequest, StageFailed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from omnilake import aws, embedding, layout
 from omnilake.answering.degradation import REJECTED, THROTTLED, UNAVAILABLE
-from omnilake.answering.parts import BUDGET
+from omnilake.answering.parts import BUDGET, holds
 from omnilake.compaction import capacity
 from omnilake.configuration import AnsweringConfiguration, Route, Step
 from omnilake.errors import GenerationRejected, ProviderRejected, RateLimited, TransientError
@@ -115,11 +115,11 @@ class _Router:
 
     def _held(self, routes: Sequence[Route]) -> bool:
         """Whether the request's budget holds the most that the call may read and write."""
+        if self._request.max_cost is None and self._request.max_tokens is None:
+            return True
         told = route_tokens(self._template, self._request.question, routes)
         written = self._asked.output_tokens
-        cost = (told * self._model.input_usd + written * self._model.output_usd) / 1e6
-        money = self._request.max_cost is None or cost <= self._request.max_cost
-        return money and (self._request.max_tokens is None or told + written <= self._request.max_tokens)
+        return holds(self._request, self._model.token_usd(told, written), told + written)
 
     def _failed(self, reason: str) -> None:
         self.degraded.append(Degradation(step=Step.ROUTE, to=DEFAULTS, reason=reason))

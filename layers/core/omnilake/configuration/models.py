@@ -46,6 +46,10 @@ class ModelConfig(Model):
     timeout_s: float = Field(default=60.0, gt=0, le=120)  # longest silence before a call counts as lost
     cheaper: str = ""  # name of the model that takes its place when the budget does not hold it
 
+    def token_usd(self, input_tokens: int, output_tokens: int) -> float:
+        """US dollars for tokens that it reads and writes."""
+        return (input_tokens * self.input_usd + output_tokens * self.output_usd) / 1_000_000
+
 
 class Route(Model):
     """Sends questions to retrievers: by rule (``patterns``, or ``has`` alone), else by ``examples``, else by a model.

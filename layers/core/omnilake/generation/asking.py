@@ -83,8 +83,8 @@ class AskedModel:
     def _usage(self, replied: Sequence[Reply]) -> Usage:
         replies = [reply for reply in replied if reply.paid]
         given, taken = sum(each.input_tokens for each in replies), sum(each.output_tokens for each in replies)
-        cost = (given * self._configured.input_usd + taken * self._configured.output_usd) / 1_000_000
-        return Usage(calls=len(replies), input_tokens=given, output_tokens=taken, cost_usd=round(cost, 8))
+        cost = round(self._configured.token_usd(given, taken), 8)
+        return Usage(calls=len(replies), input_tokens=given, output_tokens=taken, cost_usd=cost)
 
 
 class _Meter:
