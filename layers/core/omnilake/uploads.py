@@ -16,7 +16,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 from pydantic import Field, StringConstraints
 
-from omnilake import archives, aws, clock, entries, layout
+from omnilake import aws, clock, entries, layout
 from omnilake.errors import DocumentTooLarge, InvalidObjectName, InvalidUpload, UploadNotFound
 from omnilake.ingest import contents, landing
 from omnilake.models import ArchiveId, Model
@@ -109,17 +109,15 @@ def start(
     """Make an upload.
 
     Args:
-        archive_id: where it goes.
+        archive_id: where it goes; that it is there the caller has seen when it checked who may write to it.
         request: the file.
         started_by: principal that may complete it.
         tenant: metadata that the caller has no say in.
 
     Raises:
-        ArchiveNotFound: there is no such archive.
         DocumentTooLarge: more than the deployment takes.
         InvalidUpload: a name or metadata that can't be.
     """
-    archives.get_archive(archive_id)
     key = f"{landing.INCOMING}{archive_id}/{request.name}"
     try:
         landing.parse_key(key)
