@@ -25,10 +25,7 @@ router = make_router()
 _OWN = {"destination_archive", "forked_from"}
 
 _FOUND: dict[int, Any] = {
-    200: {
-        "description": "What was found, best first.",
-        "content": {"application/json": {"schema": {"type": "object", "additionalProperties": True}}},
-    },
+    200: {"description": "What was found, best first."},
     202: {"description": "The search has not ended.", "content": {"application/json": {"model": JobView}}},
 }
 
