@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "local")]
 
 from benchmarks import report  # noqa: E402
+from benchmarks.cloud import bench_cloud  # noqa: E402
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,7 +75,7 @@ class Run:
     queries: int | None = None  # most of each set; None: all
     sets: tuple[str, ...] = ()  # names of the labelled sets; empty: all that are there
     started: float = field(default_factory=time.monotonic)
-    _is_up: bool = False
+    _clouds: ExitStack = field(default_factory=ExitStack)
 
     @cached_property
     def console(self) -> Console:
@@ -102,22 +104,13 @@ class Run:
     def deployment(self) -> Deployment:
         """The stack as it is in the checkout, in the benchmarks' own cloud, which keeps its data between runs."""
         from omnilake.client.deployment import Deployment
-        from omnilake_local import lifecycle, paths, progress
-        from omnilake_local.cloud import cloud_environment
 
-        state = paths.StateDir(self.project.home / "bench")
-        server = lifecycle.up(self.project, state, progress=progress.StepPrinter(self.console))
-        self._is_up = True
-        os.environ.pop("AWS_PROFILE", None)
-        os.environ.update(cloud_environment(server.endpoint_url))
+        self._clouds.enter_context(bench_cloud(console=self.console))
         return Deployment()
 
     def down(self) -> None:
         """Stop the cloud if it was started; it writes its data to disk."""
-        from omnilake_local import lifecycle, paths
-
-        if self._is_up:
-            lifecycle.down(paths.StateDir(self.project.home / "bench"))
+        self._clouds.close()
 
     @property
     def models(self) -> Path:

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +32,7 @@ from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import report
+from benchmarks.cloud import bench_cloud
 from benchmarks.latency_model import Call, LatencyModel, Speed, critical_path_s, most_at_a_time, serving
 
 if TYPE_CHECKING:
@@ -281,29 +281,15 @@ def edited(found: Sequence[Evidence], place: int, *, grown: bool) -> list[Eviden
 @contextmanager
 def cloud(run: Run) -> Iterator[Deployment]:
     """An embedded cloud of its own: a function runs in as many processes as a model has calls at a time."""
-    from omnilake import aws
     from omnilake.client.deployment import Deployment
     from omnilake.configuration import product
-    from omnilake_local import lifecycle, paths, progress
-    from omnilake_local.cloud import cloud_environment
 
     workers = max(each.concurrency for each in product(PROFILE).models.values())
-    state = paths.StateDir(run.project.home / "bench-compaction")
-    before = dict(os.environ)
-    server = lifecycle.up(run.project, state, workers=workers, progress=progress.StepPrinter(run.console))
-    try:
-        os.environ.pop("AWS_PROFILE", None)
-        os.environ.update(cloud_environment(server.endpoint_url))
-        aws.client.cache_clear()
+    with bench_cloud(workers, "bench-compaction", run.console):
         deployment = Deployment()
         for function in ("PlanAnswerFunction", "PlanRoundFunction"):  # samconfig.toml lets two groups run at a time
             _set(physical(deployment, function), "OMNILAKE_MAP_CONCURRENCY", str(workers))
         yield deployment
-    finally:
-        lifecycle.down(state)
-        os.environ.clear()
-        os.environ.update(before)
-        aws.client.cache_clear()
 
 
 def physical(deployment: Deployment, logical_id: str) -> str:
