@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -140,13 +141,18 @@ class TestRequests:
     @pytest.mark.parametrize("field", ["requests", "retrieval_requests"])
     def test_several_archives_are_asked_in_the_later_form(self, own: Followed, archive: str, field: str) -> None:
         parts = [definitions.VectorArchiveInformationRequest(archive, 5, "EXCLUSIVE", QUESTION, request_type="VECTOR")]
-        request = definitions.InformationRequest("Know the gauge", **{field: parts})  # type: ignore[arg-type]
-        assert "ninety seconds" in own.lake.answers.get(own.send(request)["job_id"]).text
+        told: dict[str, Any] = {"goal": "Know the gauge", field: parts}
+        answered = own.send(definitions.InformationRequest(**told))
+        assert "ninety seconds" in own.lake.answers.get(answered["job_id"]).text
 
     def test_parameters_of_models_and_prompts_are_refused_by_name(self, own: Followed, archive: str) -> None:
-        for field, value in (("responder_model_params", {"temperature": 1}), ("responder_prompt", "Rhyme.")):
+        asked = definitions.InformationRequest("Know", archive, QUESTION)
+        for refused, field in (
+            (replace(asked, responder_model_params={"temperature": 1}), "responder_model_params"),
+            (replace(asked, responder_prompt="Rhyme."), "responder_prompt"),
+        ):
             with pytest.raises(InvalidFields, match="do not fit") as raised:
-                own.send(definitions.InformationRequest("Know", archive, QUESTION, **{field: value}))  # type: ignore[arg-type]
+                own.send(refused)
             assert [each["field"] for each in raised.value.details["errors"]] == [field]
 
 
