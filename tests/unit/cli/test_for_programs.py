@@ -64,7 +64,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
 
 FORGETS = {
     "archive rm docs --yes": "DELETE /v1/archives/docs",
-    "source rm s1": "DELETE /v1/sources/s1",
+    "source rm s1 --yes": "DELETE /v1/sources/s1",
 }
 """Commands whose call is answered without a body."""
 

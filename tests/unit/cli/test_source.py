@@ -22,8 +22,8 @@ SOURCE = {
 }
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.cli, arguments, terminal_width=200)
+def run(*arguments: str, **told: Any) -> Result:
+    return CliRunner().invoke(cli.cli, arguments, terminal_width=200, **told)
 
 
 def sync_job(**fields: Any) -> dict[str, Any]:
@@ -77,13 +77,20 @@ def test_json_of_what_does_not_tell_how_far_a_source_is_read_has_no_cursors(wire
     assert "cursors" not in put
 
 
-def test_show_and_rm(wire: Wire) -> None:
+def test_show(wire: Wire) -> None:
     cursor = {"source_id": "s1", "stream": "C1", "cursor": {"ts": "17"}, "job_id": "sync-1", "updated_at": "2026-01-02"}
-    wire.replies += [reply(SOURCE | {"cursors": [cursor]}), reply(None, 204)]
+    wire.replies.append(reply(SOURCE | {"cursors": [cursor]}))
     shown = json.loads(run("source", "show", "s1").output)
     assert (shown["config"], shown["cursors"][0]["cursor"]) == ({"workspace": "T1"}, {"ts": "17"})
-    assert run("source", "rm", "s1").exit_code == 0
-    assert wire.paths() == ["GET /v1/sources/s1", "DELETE /v1/sources/s1"]
+    assert wire.paths() == ["GET /v1/sources/s1"]
+
+
+def test_a_source_is_forgotten_after_a_question(wire: Wire) -> None:
+    assert run("source", "rm", "s1", input="n\n").exit_code == 1
+    assert wire.calls == []
+    wire.replies.append(reply(None, 204))
+    assert run("source", "rm", "s1", "--yes").output == "s1  forgotten\n"
+    assert wire.paths() == ["DELETE /v1/sources/s1"]
 
 
 @pytest.mark.parametrize("command", [["sync"], ["source", "sync"]])

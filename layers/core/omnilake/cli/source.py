@@ -10,7 +10,7 @@ import click
 
 from omnilake.cli import connection
 from omnilake.cli.answers import follow
-from omnilake.cli.connection import json_option, print_json, wait_option
+from omnilake.cli.connection import confirm_option, json_option, print_json, wait_option
 from omnilake.cli.following import follow_documents, show_end
 from omnilake.client.types import SourceRecord
 from omnilake.models import JobStatus
@@ -83,6 +83,7 @@ def show(stack: str, source_id: str) -> None:
 
 @source.command()
 @click.argument("source_id")
+@confirm_option("Forget the source, its schedule and its cursors?")
 @json_option
 @click.pass_obj
 def rm(stack: str, source_id: str, as_json: bool) -> None:
