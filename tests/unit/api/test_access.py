@@ -47,26 +47,35 @@ def test_a_session_counts_as_its_role(arn: str, name: str) -> None:
     assert iam_name(arn) == name
 
 
-def test_a_token_tells_subject_groups_and_tenant_by_the_claims_that_are_configured(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("OMNILAKE_GROUPS_CLAIM", "groups")
-    monkeypatch.setenv("OMNILAKE_TENANT_CLAIM", "org")
-    settings.cache_clear()
-    event = any_call.any_call("GET", "/", claims={"sub": "s-1", "groups": "[admin dev]", "org": "north"})
-    assert principal_of(event["requestContext"]) == Principal("jwt:s-1", ("admin", "dev"), "north")
+class TestTokens:
+    """Where two claims are configured, and one operator."""
 
+    @pytest.fixture(autouse=True)
+    def _claims(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OMNILAKE_GROUPS_CLAIM", "groups")
+        monkeypatch.setenv("OMNILAKE_TENANT_CLAIM", "org")
+        monkeypatch.setenv("OMNILAKE_OPERATOR_PRINCIPALS", "jwt:ops")
+        settings.cache_clear()
 
-def test_a_token_without_the_tenant_that_it_must_name_is_an_operators_or_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("OMNILAKE_TENANT_CLAIM", "org")
-    monkeypatch.setenv("OMNILAKE_OPERATOR_PRINCIPALS", "jwt:ops")
-    settings.cache_clear()
-    for claims in ({"sub": "s-1"}, {"sub": "s-1", "org": ""}):
+    @pytest.mark.parametrize(
+        ("claims", "principal"),
+        [
+            (
+                {"sub": "s-1", "groups": "[admin dev]", "org": "north"},
+                Principal("jwt:s-1", ("admin", "dev"), "north"),
+            ),
+            ({"sub": "ops"}, Principal("jwt:ops")),
+        ],
+    )
+    def test_tell_subject_groups_and_tenant_which_operators_need_not_have(
+        self, claims: dict[str, str], principal: Principal
+    ) -> None:
+        assert principal_of(any_call.any_call("GET", "/", claims=claims)["requestContext"]) == principal
+
+    @pytest.mark.parametrize("claims", [{"sub": "s-1"}, {"sub": "s-1", "org": ""}])
+    def test_without_the_tenant_that_they_must_name_are_refused(self, claims: dict[str, str]) -> None:
         with pytest.raises(Forbidden, match="no tenant"):
             principal_of(any_call.any_call("GET", "/", claims=claims)["requestContext"])
-    assert principal_of(any_call.any_call("GET", "/", claims={"sub": "ops"})["requestContext"]) == Principal("jwt:ops")
 
 
 @pytest.mark.parametrize(

@@ -134,24 +134,16 @@ class TestJson:
         assert {name: told[name] for name in body} == body
 
     @pytest.mark.parametrize("command", JOBS)
-    def test_what_is_only_started_prints_the_job_as_the_api_accepts_it(self, wire: Wire, command: str) -> None:
-        body = STARTED | {"entry_id": "e1"}
-        wire.routes |= {JOBS[command]: reply(body, 202), "GET /v1/jobs/job-1": reply(STARTED)}
-        done = run(f"{command} --no-wait --json")
+    @pytest.mark.parametrize(("options", "found"), [("--no-wait --json", STARTED), ("--json", ENDED)])
+    def test_a_job_is_printed_as_the_api_accepts_it_or_where_it_is_waited_for_at_its_end(
+        self, wire: Wire, command: str, options: str, found: dict[str, Any]
+    ) -> None:
+        body = found | {"entry_id": "e1"}
+        wire.routes |= {JOBS[command]: reply(STARTED | {"entry_id": "e1"}, 202), "GET /v1/jobs/job-1": reply(found)}
+        done = run(f"{command} {options}")
         assert done.exit_code == 0, done.output
         told = json.loads(done.stdout)
         assert {name: told[name] for name in body} == body
-
-    @pytest.mark.parametrize("command", JOBS)
-    def test_what_is_waited_for_prints_the_job_at_its_end(self, wire: Wire, command: str) -> None:
-        wire.routes |= {
-            JOBS[command]: reply(STARTED | {"entry_id": "e1"}, 202),
-            "GET /v1/jobs/job-1": reply(ENDED | {"status": "COMPLETED"}),
-        }
-        done = run(f"{command} --json")
-        assert done.exit_code == 0, done.output
-        told = json.loads(done.stdout)
-        assert {name: told[name] for name in [*ENDED, "entry_id"]} == ENDED | {"entry_id": "e1"}
 
     @pytest.mark.parametrize("command", JOBS)
     def test_a_job_that_fails_is_json_as_well_and_exits_with_1(self, wire: Wire, command: str) -> None:
