@@ -118,6 +118,21 @@ def test_what_is_found_after_all_keeps_the_removal_from_ending() -> None:
     assert proof.prove_absence(job_id).remaining == 0
 
 
+def test_what_was_left_behind_since_the_first_purge_counts_where_there_was_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry_id, _ = ingested("locker.md", b"one")
+    job_id = removal(entry_id)
+    monkeypatch.setattr(jobs, "now", lambda: "2001-01-01T00:00:00.000Z")
+    objects.purge_objects(job_id)
+    file = f"{layout.store_files(read_plan(job_id).store_id)}data/1.lance"
+    for rows in (b"one", b"none"):
+        aws.lake().write(file, rows)
+    monkeypatch.setattr(jobs, "now", lambda: "2101-01-01T00:00:00.000Z")
+    jobs.enter(job_id, KIND, objects.STATE)
+    assert proof.prove_absence(job_id).remaining == 1
+
+
 def test_a_version_that_came_after_the_request_stays() -> None:
     entry_id, first = ingested("locker.md", b"one")
     request = parse_request("docs", [entry_id])

@@ -78,7 +78,8 @@ def prove_absence(job_id: str) -> ProofResult:
         return _end(job_id, request, written)
     jobs.enter(job_id, KIND, STATE)
     plan = read_plan(job_id)
-    checks = _checks(plan, request, purged_at=jobs.get(job_id).entered.get(objects.STATE, ""))
+    purges = [visit.at for visit in jobs.get(job_id).visits() if visit.state == objects.STATE]
+    checks = _checks(plan, request, purged_at=max(purges, default=""))
     remaining = sum(check.found for check in checks)
     if remaining:
         return ProofResult(remaining=remaining)
