@@ -26,11 +26,13 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import lru_cache
+from http.client import HTTPConnection, HTTPException
 from itertools import chain
 from pathlib import Path
+from queue import Queue
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
-import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -121,18 +123,23 @@ def signed(endpoint: str, call: Call, second: int) -> dict[str, str]:
     return dict(request.headers)
 
 
-def send(pool: urllib3.PoolManager, endpoint: str, call: Call) -> int:
-    """Make a signed call; its status."""
+def send(connection: HTTPConnection, endpoint: str, call: Call) -> int:
+    """Make a signed call over a connection that stays open; its status."""
     headers = signed(endpoint, call, int(time.time()))
-    answer = pool.request(call.method, endpoint + call.path, body=call.body or None, headers=headers, timeout=60)
-    return int(answer.status)
+    connection.request(call.method, urlsplit(endpoint).path + call.path, body=call.body or None, headers=headers)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
 
 
 def calls_of(
     caller: int, endpoint: str, calls: Sequence[Call], rate: float, total: int, began: float
 ) -> tuple[list[tuple[int, float]], Counter[str]]:
     """Make every ``CALLERS``-th of the calls when it is due; (number, seconds from when it was due), errors by kind."""
-    pool = urllib3.PoolManager(maxsize=THREADS, retries=False)
+    address = urlsplit(endpoint).netloc
+    connections: Queue[HTTPConnection] = Queue()
+    for _ in range(THREADS):
+        connections.put(HTTPConnection(address, timeout=60))
     errors: Counter[str] = Counter()
     lock = threading.Lock()
 
@@ -140,11 +147,15 @@ def calls_of(
         due = began + number / rate
         time.sleep(max(0.0, due - time.time()))
         call = calls[number % len(calls)]
+        connection = connections.get()
         try:
-            status = send(pool, endpoint, call)
+            status = send(connection, endpoint, call)
             error = "" if status == call.status else f"{call.name}: {status}"
-        except urllib3.exceptions.HTTPError as failure:
+        except (HTTPException, OSError) as failure:
+            connection.close()  # and opened again by the next call
             error = f"{call.name}: {type(failure).__name__}"
+        finally:
+            connections.put(connection)
         if error:
             with lock:
                 errors[error] += 1
