@@ -111,6 +111,8 @@ class TestWhoMayWhat:
                 noah.archives.get(archive_id)
             access = mara.archives.set_access(archive_id, {"read": ["group:pilots"]})
             assert isinstance(access, AccessState)
+            assert (access.owner, access.read, access.write) == ("jwt:mara", ["group:pilots"], [])
+            assert mara.archives.access(archive_id) == access
             assert noah.archives.get(archive_id).description == "Tides"
             with pytest.raises(Forbidden):
                 noah.entries.add(archive_id, NORTH)

@@ -34,7 +34,7 @@ SOURCE = {
     "created_at": "2026-01-01T00:00:00Z",
     "updated_at": "2026-01-01T00:00:00Z",
 }
-ACCESS = {"owner": "iam:mara", "access": {"read": ["iam:ben"], "write": [], "administer": []}}
+ACCESS = {"owner": "iam:mara", "read": ["iam:ben"], "write": [], "administer": []}
 CONFIGURATION = {
     "configuration": product("extractive").model_dump(mode="json"), "hash": "h", "in_force": True, "version": "v2",
 }  # fmt: skip
@@ -118,7 +118,7 @@ class TestJson:
         assert without == ONLY_JSON | set(NO_JSON)
 
     def test_every_command_that_changes_something_is_tried_here_or_with_the_command(self) -> None:
-        asks = {name for name, _ in commands() if name.split(" ")[-1] in {"ls", "show", "failed", "status"}}
+        asks = {name for name, _ in commands() if name.split(" ")[-1] in {"ls", "show", "failed", "items", "status"}}
         here = [*JOBS, *CHANGES, *FORGETS]
         tried = {name for name, _ in commands() if any(f"{told} ".startswith(f"{name} ") for told in here)}
         others = {name for name, _ in commands()} - tried - asks - set(NO_JSON)

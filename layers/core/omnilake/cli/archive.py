@@ -20,7 +20,7 @@ def archive() -> None:
     """Archives: logical groupings of documents."""
 
 
-@archive.command()
+@archive.command(short_help="Create an archive; again changes nothing.")
 @click.argument("archive_id")
 @click.option("--description", help="What it holds, for people.")
 @click.option(
@@ -133,12 +133,12 @@ def access(
     if as_json:
         print_json(state)
         return
-    access = state.access.model_dump()
+    access = state.model_dump()
     print_rows((f"{right:<10}", ", ".join(access[right]) or "nobody else") for right in told)
     print_rows([(f"{'owner':<10}", state.owner or "nobody")])
 
 
-@archive.command()
+@archive.command(short_help="Cut and embed it anew with its present settings.")
 @click.argument("archive_id")
 @wait_option("it has ended")
 @json_option

@@ -12,7 +12,6 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from omnilake.models import (
-    ArchiveAccess,
     Coverage,
     ErrorRecord,
     Insights,
@@ -45,7 +44,9 @@ class AccessState(Received):
     """Who owns an archive, and who else may do what with it."""
 
     owner: str = ""
-    access: ArchiveAccess = ArchiveAccess()
+    read: list[str] = []
+    write: list[str] = []
+    administer: list[str] = []
 
 
 class JobRecord(Job):
