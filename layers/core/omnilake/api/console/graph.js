@@ -54,6 +54,9 @@ export async function graph(place, job) {
   if (inner && job.kind === "answer_request" && inner.boxes.some((box) => job.entered?.[box.name]))
     names.push(COMPACTION);
   const times = new Map(states(job).map((each) => [each.state, each]));
+  const before = [...place.querySelectorAll(".graph")];
+  const held = before.map(({ scrollLeft, scrollTop }) => ({ left: scrollLeft, top: scrollTop }));
+  const focused = before.indexOf(document.activeElement);
   fill(
     place,
     names
@@ -66,6 +69,11 @@ export async function graph(place, job) {
         ),
       ),
   );
+  // Drawn again it stays as it was looked at; at first the middle is shown, where the states of a narrow page stand.
+  place.querySelectorAll(".graph").forEach((each, index) => {
+    each.scrollTo(held[index] ?? { left: (each.scrollWidth - each.clientWidth) / 2 });
+    if (index === focused) each.focus({ preventScroll: true });
+  });
 }
 
 function picture(told, job, times, name) {

@@ -45,7 +45,7 @@ export function progress(place, { signal, changed, open = false }) {
   unfolded.open = open;
   const section = h(
     "section",
-    { class: "card", "aria-label": "Execution" },
+    { class: "card", "aria-label": "Execution", hidden: true },
     head,
     error,
     h("div", { class: "run" }, steps, unfolded),
@@ -78,6 +78,7 @@ export function progress(place, { signal, changed, open = false }) {
 
   return (job) => {
     last = job;
+    section.hidden = false;
     const over = ended(job);
     const done = share(job);
     fill(
@@ -138,7 +139,8 @@ function actions(job, act) {
   const offer = (name, text) =>
     h("button", { type: "button", onclick: (event) => act(name, event.currentTarget) }, text);
   if (!ended(job)) return offer("cancel", "Cancel");
-  if (job.status === "COMPLETED") return null;
+  if (job.status === "COMPLETED")
+    return RETRIED.has(job.kind) && job.progress?.failed > 0 && offer("retry", "Retry what failed");
   return [
     REDRIVEN.has(job.kind) && job.status === "FAILED" && offer("redrive", "Go on where it ended"),
     RETRIED.has(job.kind) && offer("retry", "Retry"),
