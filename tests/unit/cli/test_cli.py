@@ -215,7 +215,8 @@ class TestAsk:
     def test_a_prompt_is_printed_as_it_is(self, deployment: Lake) -> None:
         deployment.answer_given = any_answer(AnswerStatus.PROMPT)
         result = run("ask", "docs", "Why?", "--prompt-only")
-        assert result.exit_code == 0
+        assert (result.exit_code, result.output) == (0, "Answer.\n\nHow long?\n")
+        result = run("ask", "docs", "Why?", "--prompt-only", "--json")
         assert json.loads(result.output) == {"system": "Answer.", "user": "How long?"}
 
     def test_a_quote_says_what_the_answer_would_take(self, deployment: Lake) -> None:

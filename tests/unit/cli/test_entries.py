@@ -62,7 +62,7 @@ class TestEntries:
         assert run("entries", "rm", "harbour", PIER, input="n\n").exit_code == 1
         assert wire.calls == []
         wire.replies += [reply({"job_id": "remove-1"}, 202), reply(any_job("remove-1", progress={"removed": 1}))]
-        assert run("entries", "rm", "harbour", PIER, "--yes").output == "remove-1\n"
+        assert run("entries", "rm", "harbour", PIER, "--yes").output == "remove-1\ncompleted  removed 1\n"
         assert wire.paths()[0] == f"DELETE /v1/archives/harbour/entries/{PIER}"
 
 
@@ -70,7 +70,7 @@ class TestAdd:
     def test_a_text_becomes_an_entry(self, wire: Wire) -> None:
         wire.replies += [reply({"job_id": "ingest-1", "entry_id": "e1"}, 202), reply(any_job("ingest-1"))]
         done = run("add", "harbour", "High tide at six.", "--source", "https://a.example", "--key", "k")
-        assert done.output == "entry e1\ningest-1\n"
+        assert done.output == "entry e1\ningest-1\ncompleted\n"
         assert wire.bodies()[0] == {"content": "High tide at six.", "sources": ["https://a.example"]}
         assert wire.calls[0].headers["idempotency-key"] == "k"
 
@@ -166,7 +166,7 @@ class TestCollection:
         job = any_job("collect-1", kind="ingest_collection", progress={"documents": 2, "completed": 2})
         wire.replies += [reply({"job_id": "collect-1"}, 202), reply(job)]
         done = run("collection", "start", "harbour", "--prefix", "s3://b/p/")
-        assert (done.exit_code, done.output) == (0, "collect-1\n")
+        assert (done.exit_code, done.output) == (0, "collect-1\ncompleted  completed 2, documents 2\n")
         assert wire.bodies()[0] == {"prefix": "s3://b/p/"}
 
 

@@ -96,6 +96,27 @@ class TestShow:
         assert first.rindex("━") < second.index("━")
         assert second.count("━") == 4 * first.count("━")
 
+    @pytest.mark.parametrize("width", [60, 80, 100, 200])
+    def test_figures_are_never_cut_off_and_bars_give_way(
+        self, wire: Wire, monkeypatch: pytest.MonkeyPatch, width: int
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", str(width))
+        wire.replies.append(reply(answered()))
+        output = run("show", "answer-1").output
+        states = [re.split(r" *━+ *| {2,}", line.rstrip()) for line in output.splitlines()]
+        assert ["Compose Answer", "2.00", "1", "400", "70", "0.0125"] in states
+        assert ["whole job", "8.00", "4", "9,400", "70", "0.0325"] in states
+        assert "…" not in output
+        assert ("━" in output) is (width > 60)
+
+    def test_says_how_to_look_into_the_execution(self, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+        told = answered(execution_arn="arn:1", links={"execution": "https://console.example/arn:1"})
+        wire.replies += [reply(told), reply(told)]
+        monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+        assert "see       https://console.example/arn:1" in run("show", "answer-1").output
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        assert "see       omnilake local console arn:1" in run("show", "answer-1").output
+
     def test_json_is_the_record(self, wire: Wire) -> None:
         wire.replies.append(reply(answered()))
         assert JobRecord.model_validate_json(run("show", "answer-1", "--json").output).cost_usd == 0.0325
@@ -154,6 +175,19 @@ class TestActions:
         assert "omnilake jobs retry collect-2" in result.output
         assert wire.paths()[0] == f"POST /v1/jobs/collect-1/{action}"
         assert dict(wire.calls[2].url.params)["status"] == "FAILED"
+
+    def test_documents_of_a_job_are_a_line_each_with_the_reason(self, wire: Wire) -> None:
+        error = {"code": "DOCUMENT_EMPTY", "message": "No bytes."}
+        items = [
+            {"name": "a.pdf", "status": "FAILED", "entry_id": "e1", "error": error},
+            {"name": "b.txt", "status": "COMPLETED", "entry_id": "e2"},
+        ]
+        wire.replies.append(reply({"items": items}))
+        assert run("items", "job-1", "--status", "FAILED").output.splitlines() == [
+            "FAILED      e1  a.pdf  DOCUMENT_EMPTY: No bytes.",
+            "COMPLETED   e2  b.txt",
+        ]
+        assert wire.paths() == ["GET /v1/jobs/job-1/items?status=FAILED"]
 
     def test_one_that_is_only_started_is_named(self, wire: Wire) -> None:
         wire.replies.append(reply({"job_id": "collect-2"}, 202))

@@ -100,7 +100,7 @@ def main() -> None:
         shown = _expected(error)
         if shown is None:
             raise
-        Console(stderr=True).print(shown, style="red", markup=False)
+        Console(stderr=True).print(shown, style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     sys.exit(code)
 

@@ -37,7 +37,10 @@ def add(
     """Add a TEXT as an entry. Files are better uploaded."""
     if (text is None) == (file is None):
         raise click.UsageError("Give the text or --file, and not both.")
-    content = text if text is not None else file.read() if file else ""
+    try:
+        content = text if text is not None else file.read() if file else ""
+    except UnicodeDecodeError as error:
+        raise click.BadParameter("It is no text in UTF-8. Upload it: omnilake upload", param_hint="--file") from error
     fields: dict[str, Any] = {"effective_on": effective_on} if effective_on else {}
     lake = connection.connect(stack)
     job = lake.entries.add(archive_id, content, sources=sources, idempotency_key=idempotency_key, **fields)

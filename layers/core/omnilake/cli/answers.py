@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from omnilake.cli.connection import print_json
+from omnilake.cli.connection import counted, print_json, prose
 from omnilake.client.client import JobHandle, OmniLake
 from omnilake.client.progress import counts, seconds_of, visits
 from omnilake.client.types import JobRecord, SearchResult
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 ABSTAINED = 3
 """Exit code of an abstention."""
+
+_SHOWN_CHARACTERS = 100
+"""Most of a passage that came near, on a line of its own."""
 
 
 def follow(handle: JobHandle, timeout_s: float = 900) -> JobRecord:
@@ -47,18 +50,22 @@ def answer_of(lake: OmniLake, job: Job, *, as_json: bool) -> Answer:
     if as_json:
         print_json(job)
     else:
-        show_failure(Console(), job)
+        show_failure(prose(), job)
     raise click.exceptions.Exit(1)
 
 
 def tell(lake: OmniLake, job: Job, answer: Answer, *, as_json: bool) -> None:
     """Show an answer, or what was asked for in its place."""
     if answer.status is AnswerStatus.PROMPT:
-        print_json(lake.answers.prompt(job.job_id))
+        prompt = lake.answers.prompt(job.job_id)
+        if as_json:
+            print_json(prompt)
+        else:
+            click.echo(f"{prompt['system']}\n\n{prompt['user']}")
     elif as_json:
         print_json(answer)
     else:
-        show(Console(), answer, seconds_of(job))
+        show(prose(), answer, seconds_of(job))
 
 
 def put(lake: OmniLake, console: Console, archive_id: str, question: str, **options: Any) -> Answer | None:
@@ -107,8 +114,9 @@ def show(console: Console, answer: Answer, seconds: float) -> None:
 def show_budget(console: Console, budget: Budget) -> None:
     """What an answer would take."""
     console.print(
-        f"{budget.calls} calls, {budget.input_tokens:,} tokens in, {budget.output_tokens:,} out, "
-        f"${budget.cost_usd:.4f}, about {budget.seconds:.0f} s; {budget.chunks} chunks in {budget.groups} groups"
+        f"{counted(budget.calls, 'call')}, {budget.input_tokens:,} tokens in, {budget.output_tokens:,} out, "
+        f"${budget.cost_usd:.4f}, about {budget.seconds:.0f} s; {counted(budget.chunks, 'chunk')} "
+        f"in {counted(budget.groups, 'group')}"
     )
 
 
@@ -154,7 +162,11 @@ def _show_abstention(console: Console, answer: Answer) -> None:
         console.print("[dim]Nearest evidence:[/]")
     for near in answer.nearest:
         similarity = "" if near.similarity is None else f"{near.similarity:.2f}  "
-        console.print(f"  {similarity}{near.source} {near.section}", style="dim", markup=False, soft_wrap=True)
+        where = ", ".join(filter(None, (near.source, near.section)))
+        text = " ".join(near.text.split())
+        shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+        console.print(f"  {similarity}{where}", style="dim", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"        {shown}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_side(console: Console, mark: str, claim: CitedClaim) -> None:

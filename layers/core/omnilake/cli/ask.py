@@ -36,7 +36,7 @@ def parse_models(told: tuple[str, ...]) -> dict[str, str]:
     return chosen
 
 
-@click.command()
+@click.command(short_help="Ask a question; the answer cites documents.")
 @scope_options
 @click.option("--goal", help="What the answer is for.")
 @click.option(

@@ -9,7 +9,7 @@ from omnilake.cli.connection import json_option, wait_option
 from omnilake.cli.following import follow_documents
 
 
-@click.group()
+@click.group(short_help="Collections: an S3 prefix or a manifest, in batches.")
 def collection() -> None:
     """Collections: an S3 prefix or a manifest, ingested in batches."""
 

@@ -8,7 +8,7 @@ from click.shell_completion import get_completion_class
 _VARIABLE = "_OMNILAKE_COMPLETE"
 
 
-@click.command()
+@click.command(short_help="Completion of commands for your shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

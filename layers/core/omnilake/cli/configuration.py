@@ -11,12 +11,12 @@ from omnilake.cli import connection
 from omnilake.cli.connection import json_option, print_json
 
 
-@click.group()
+@click.group(short_help="How questions are answered: models, prompts, routes.")
 def configuration() -> None:
     """How questions are answered: models and prices, steps, prompts, routes, retrievers, fusion."""
 
 
-@configuration.command()
+@configuration.command(short_help="The configuration in force, as JSON.")
 @click.pass_obj
 def show(stack: str) -> None:
     """The configuration in force, as JSON that can be edited and put back.
@@ -28,7 +28,7 @@ def show(stack: str) -> None:
     click.echo(f"hash {found.hash}, {f'version {found.version}' if found.version else 'of the product'}", err=True)
 
 
-@configuration.command()
+@configuration.command(short_help="Whether a configuration would work here.")
 @click.argument("file", type=click.File(encoding="utf-8"))
 @json_option
 @click.pass_obj
@@ -41,7 +41,7 @@ def check(stack: str, file: IO[str], as_json: bool) -> None:
         click.echo(f"It fits: hash {found.hash}.")
 
 
-@configuration.command()
+@configuration.command(short_help="Check a configuration and put it in force.")
 @click.argument("file", type=click.File(encoding="utf-8"))
 @json_option
 @click.pass_obj

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 from pydantic import BaseModel, TypeAdapter
+from rich.console import Console
 
 from omnilake.client.client import OmniLake
 
@@ -31,6 +33,16 @@ def confirm_option(question: str) -> Callable[[Command], Command]:
 def connect(stack: str) -> OmniLake:
     """The API of a stack."""
     return OmniLake(stack=stack)
+
+
+def prose() -> Console:
+    """The standard output for text: lines are broken for a terminal alone, so that a file or a pipe gets them whole."""
+    return Console(soft_wrap=not sys.stdout.isatty())
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 call``, ``2 calls``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def print_json(value: Any) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import click
 
 
-@click.command()
+@click.command(short_help="Open the console page in the browser.")
 @click.option("--endpoint", help="Address of the API. Default: OMNILAKE_ENDPOINT, else the stack's output ApiEndpoint.")
 @click.option("--token", help="JWT, where the API takes those. Default: OMNILAKE_TOKEN; else AWS credentials sign.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Default: any free one.")

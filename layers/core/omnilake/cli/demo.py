@@ -19,7 +19,7 @@ QUESTIONS = (
 UNANSWERABLE = "Which grape varieties grow best on volcanic soil?"
 
 
-@click.command()
+@click.command(short_help="The embedded cloud with real documents and questions.")
 def demo() -> None:
     """Start the embedded cloud, ingest real documents, ask questions."""
     from omnilake.cli.answers import put

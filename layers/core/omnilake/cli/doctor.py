@@ -12,7 +12,7 @@ from omnilake.cli.connection import json_option, print_json
 _STYLES = {"ok": "green", "warning": "yellow", "broken": "red", "unknown": "magenta"}
 
 
-@click.command()
+@click.command(short_help="Check a deployment; nothing is changed.")
 @json_option
 @click.pass_obj
 def doctor(stack: str, as_json: bool) -> None:

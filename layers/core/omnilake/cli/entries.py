@@ -16,7 +16,7 @@ from omnilake.models import DocumentStatus
 _ID = re.compile(r"e[0-9a-f]{31}")
 
 
-@click.group()
+@click.group(short_help="Entries: the documents of an archive.")
 def entries() -> None:
     """Entries: the documents of an archive, with all their versions."""
 
@@ -44,7 +44,7 @@ def ls(stack: str, archive_id: str, status: str | None, limit: int, as_json: boo
         click.echo(line.rstrip())
 
 
-@entries.command()
+@entries.command(short_help="One entry as JSON, with all its versions.")
 @click.argument("archive_id")
 @click.argument("name")
 @click.pass_obj
@@ -71,7 +71,7 @@ def text(stack: str, archive_id: str, name: str, version: str) -> None:
     click.echo(lake.entries.content(archive_id, entry_id_of(lake, archive_id, name), version=version).text)
 
 
-@entries.command()
+@entries.command(short_help="Remove an entry with all its versions.")
 @click.argument("archive_id")
 @click.argument("name")
 @wait_option("it is proved to be gone")

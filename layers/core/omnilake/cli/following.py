@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from omnilake.cli.connection import print_json
 from omnilake.client.client import JobHandle, OmniLake
+from omnilake.client.progress import counts
 from omnilake.client.types import JobItem, JobRecord
 from omnilake.models import JobStatus
 
@@ -57,6 +58,7 @@ def follow_documents(
 def end(lake: OmniLake, job: JobHandle, record: JobRecord, *, as_json: bool) -> None:
     """Show how a job ended; exits with 1 when it, or some of its documents, failed."""
     if not as_json:
+        click.echo("  ".join(filter(None, (record.status.value.lower(), counts(record)))))
         show_end(lake, record)
         return
     _print_job(job, record)

@@ -8,9 +8,9 @@ from rich.console import Console
 from omnilake.cli import connection
 from omnilake.cli.answers import follow
 from omnilake.cli.connection import json_option, print_json, print_rows, wait_option
-from omnilake.cli.following import end, follow_documents, show_failed
+from omnilake.cli.following import end, follow_documents, show_end, show_failed
 from omnilake.cli.timeline import show_timeline
-from omnilake.models import JobKind, JobStatus
+from omnilake.models import DocumentStatus, JobKind, JobStatus
 
 
 @click.group()
@@ -18,7 +18,7 @@ def jobs() -> None:
     """Jobs: every execution has one."""
 
 
-@jobs.command()
+@jobs.command(short_help="One job: its states with times, tokens and money.")
 @click.argument("job_id")
 @json_option
 @click.pass_obj
@@ -31,7 +31,7 @@ def show(stack: str, job_id: str, as_json: bool) -> None:
         show_timeline(Console(), job)
 
 
-@jobs.command()
+@jobs.command(short_help="Show a job until it ends.")
 @click.argument("job_id")
 @click.option("--timeout", type=click.FloatRange(1), default=3_600, show_default=True, help="Seconds to wait.")
 @json_option
@@ -41,9 +41,11 @@ def watch(stack: str, job_id: str, timeout: float, as_json: bool) -> None:
     lake = connection.connect(stack)
     handle = lake.jobs.handle(job_id)
     job = follow(handle, timeout)
-    if not as_json:
+    if as_json:
+        end(lake, handle, job, as_json=True)
+    else:
         show_timeline(Console(), job)
-    end(lake, handle, job, as_json=as_json)
+        show_end(lake, job)
 
 
 @jobs.command()
@@ -67,11 +69,12 @@ def ls(
     if as_json:
         print_json(found)
         return
+    longest = max((len(job.job_id) for job in found), default=0)
     print_rows(
         (
             job.created_at,
             f"{job.status.value:<9}",
-            job.job_id,
+            f"{job.job_id:<{longest}}",
             job.state,
             job.error.code if job.error else "",
         )
@@ -79,7 +82,30 @@ def ls(
     )
 
 
-@jobs.command()
+@jobs.command(short_help="Documents of a job, each with its status and reason.")
+@click.argument("job_id")
+@click.option("--status", type=click.Choice([status.value for status in DocumentStatus]), help="Only of this status.")
+@click.option("--limit", type=click.IntRange(1), help="Most documents. Default: all.")
+@json_option
+@click.pass_obj
+def items(stack: str, job_id: str, status: str | None, limit: int | None, as_json: bool) -> None:
+    """Documents of an ingestion, a collection, a sync or a removal, each with its status and the reason of it."""
+    found = connection.connect(stack).jobs.items(job_id, status=status or "", limit=limit).all()
+    if as_json:
+        print_json(found)
+        return
+    print_rows(
+        (
+            f"{item.status:<10}",
+            item.entry_id,
+            item.name,
+            f"{item.error.code}: {item.error.message}" if item.error else "",
+        )
+        for item in found
+    )
+
+
+@jobs.command(short_help="Documents of a job that failed, with their reasons.")
 @click.argument("job_id")
 @json_option
 @click.pass_obj
@@ -105,7 +131,7 @@ def cancel(stack: str, job_id: str, as_json: bool) -> None:
         click.echo(f"{job.job_id}  {job.status.value}")
 
 
-@jobs.command()
+@jobs.command(short_help="Ingest again what failed, and only that.")
 @click.argument("job_id")
 @wait_option("it has ended")
 @json_option
@@ -116,7 +142,7 @@ def retry(stack: str, job_id: str, wait: bool, as_json: bool) -> None:
     follow_documents(lake, lake.jobs.retry(job_id), wait=wait, as_json=as_json)
 
 
-@jobs.command()
+@jobs.command(short_help="Let a job that failed go on where it ended.")
 @click.argument("job_id")
 @wait_option("it has ended")
 @json_option

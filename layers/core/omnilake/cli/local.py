@@ -63,7 +63,7 @@ def local() -> None:
     """The embedded cloud: the whole product on this machine."""
 
 
-@local.command()
+@local.command(short_help="Start the embedded cloud and deploy to it.")
 @state_dir_option
 @click.option("--port", type=click.IntRange(1, 65_535), help="Default: 4566, or the next free one.")
 @click.option(
@@ -153,7 +153,7 @@ def _cell(value: object) -> str:
     return f"{value:.0f}" if isinstance(value, float) else "–" if value is None else escape(str(value))
 
 
-@local.command()
+@local.command(short_help="What functions wrote.")
 @click.argument("function", required=False)
 @state_dir_option
 @click.option("--server", is_flag=True, help="The server's own log.")

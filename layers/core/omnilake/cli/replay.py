@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from rich.console import Console
 
 from omnilake.cli import connection
 from omnilake.cli.answers import answer_of, follow, show_diff, tell
 from omnilake.cli.ask import parse_models
-from omnilake.cli.connection import json_option, print_json
+from omnilake.cli.connection import json_option, print_json, prose
 
 
-@click.command()
+@click.command(short_help="Make an answer again, or with another model or date.")
 @click.argument("job_id")
 @click.option("--model", "models", multiple=True, metavar="STEP=NAME", help="Fork: with this model for a step.")
 @click.option("--as-of", "as_of", metavar="WHEN", help="Fork: over the archives as of then.")
@@ -38,7 +37,7 @@ def replay(stack: str, job_id: str, models: tuple[str, ...], as_of: str | None, 
             print_json(difference)
             return
         tell(lake, job, answer, as_json=False)
-        show_diff(Console(), difference)
+        show_diff(prose(), difference)
         return
     tell(lake, job, answer, as_json=as_json)
     same = before.content_hash == answer.content_hash
@@ -48,7 +47,7 @@ def replay(stack: str, job_id: str, models: tuple[str, ...], as_of: str | None, 
         raise click.exceptions.Exit(1)
 
 
-@click.command()
+@click.command(short_help="What sets two answers apart.")
 @click.argument("first")
 @click.argument("second")
 @json_option
@@ -59,4 +58,4 @@ def diff(stack: str, first: str, second: str, as_json: bool) -> None:
     if as_json:
         print_json(difference)
     else:
-        show_diff(Console(), difference)
+        show_diff(prose(), difference)

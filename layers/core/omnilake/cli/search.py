@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 
 from omnilake.cli import connection
 from omnilake.cli.answers import place
-from omnilake.cli.connection import json_option, print_json
+from omnilake.cli.connection import json_option, print_json, prose
 from omnilake.cli.scope import parse_filter, scope_options
 
 _SHOWN_CHARACTERS = 300
@@ -43,7 +42,7 @@ def search(
     if as_json:
         print_json(found)
         return
-    console = Console()
+    console = prose()
     for number, result in enumerate(found.results, 1):
         console.print(f"[bold]{number}.[/] {escape(place(result))}  [dim]{result.scores.fused:.3f}[/]", soft_wrap=True)
         text = " ".join(result.text.split())

@@ -48,8 +48,7 @@ def put(
 
     SOURCE_TYPE is slack, gitlab, backlog, discord, website, or a declared one; docs/connectors.md lists their fields.
     """
-    config = json.loads(config_file.read_text(encoding="utf-8")) if config_file else {}
-    config |= dict(_field(pair) for pair in pairs)
+    config = (_object(config_file) if config_file else {}) | dict(_field(pair) for pair in pairs)
     told = {"secret_name": secret_name or None, "schedule": "" if no_schedule else schedule}
     given = {name: value for name, value in told.items() if value is not None}
     made = connection.connect(stack).sources.put(archive_id, source_type, config, **given)
@@ -59,7 +58,7 @@ def put(
         click.echo(_line(made))
 
 
-@source.command()
+@source.command(short_help="All sources, or those of an archive.")
 @click.argument("archive_id", default="")
 @json_option
 @click.pass_obj
@@ -119,6 +118,16 @@ def sync(stack: str, source_id: str, full: bool, wait: bool, timeout: float, as_
 
 
 source.add_command(sync)
+
+
+def _object(file: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise click.BadParameter("The file is not JSON.", param_hint="--config-file") from error
+    if not isinstance(told, dict):
+        raise click.BadParameter("The file is not a JSON object.", param_hint="--config-file")
+    return told
 
 
 def _field(pair: str) -> tuple[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,8 @@ from omnilake.client.progress import counts, seconds_of, states
 from omnilake.client.types import JobRecord
 from omnilake.models import LedgerLine
 
-_BAR = 32
+_BAR, _SHORTEST_BAR = 32, 6
+"""Characters of the bar at most, and at least: on a narrow terminal it gives way to the figures."""
 _STYLES = {"COMPLETED": "green", "FAILED": "red", "CANCELLED": "yellow"}
 
 
@@ -79,36 +81,50 @@ def show_timeline(console: Console, job: JobRecord) -> None:
     style = _STYLES.get(job.status.value, "cyan")
     console.print(f"[bold]{escape(job.job_id)}[/]  {job.kind.value}  [{style}]{job.status.value}[/]", soft_wrap=True)
     told = [("archives", ", ".join(job.archives or [job.archive_id])), ("started", job.created_at)]
-    told += [("by", job.started_by), ("counts", counts(job)), ("execution", job.execution_arn)]
+    told += [("ended", job.ended_at), ("by", job.started_by), ("part of", job.parent_job_id)]
+    told += [("counts", counts(job)), ("execution", job.execution_arn), ("see", _where(job))]
     for name, value in told:
         if value:
             console.print(f"  [dim]{name:<10}[/]{escape(value)}", soft_wrap=True, highlight=False)
     rows = rows_of(job)
     if rows:
-        console.print(_table(rows, job))
+        figures = console.measure(_table(rows, job, 0)).maximum
+        console.print(_table(rows, job, min(_BAR, console.width - figures)))
     if job.error is not None:
         error = f"{job.error.code}: {job.error.message} {job.error.action}"
         console.print(f"[red]{escape(error)}[/]", soft_wrap=True)
 
 
-def _table(rows: Sequence[Row], job: JobRecord) -> Table:
+def _where(job: JobRecord) -> str:
+    """How to look into the execution: in the embedded cloud by a command, on AWS by a link."""
+    if os.environ.get("AWS_ENDPOINT_URL") and job.execution_arn:
+        return f"omnilake local console {job.execution_arn}"
+    return job.links.get("execution", "")
+
+
+def _table(rows: Sequence[Row], job: JobRecord, width: int) -> Table:
+    """The states as a table, with bars of ``width`` characters; without them where that is too few."""
     table = Table(box=None, pad_edge=False, show_footer=True)
     ended = seconds_of(job)
     whole = ended or max((each.offset_s or 0) + (each.seconds or 0) for each in rows)
     cost = job.cost_usd if job.cost_usd is not None else sum(each.cost_usd for each in rows)
     table.add_column("State", footer="whole job", no_wrap=True)
     table.add_column("", no_wrap=True)
-    table.add_column("Seconds", footer=f"{ended:.2f}" if ended else "runs", justify="right")
-    table.add_column("Calls", footer=_number(sum(each.calls for each in rows)), justify="right")
-    table.add_column("Tokens in", footer=_number(sum(each.tokens_in for each in rows)), justify="right")
-    table.add_column("out", footer=_number(sum(each.tokens_out for each in rows)), justify="right")
-    table.add_column("USD", footer=f"{cost:.4f}", justify="right")
+    figures = {
+        "Seconds": f"{ended:.2f}" if ended else "runs",
+        "Calls": _number(sum(each.calls for each in rows)),
+        "Tokens in": _number(sum(each.tokens_in for each in rows)),
+        "out": _number(sum(each.tokens_out for each in rows)),
+        "USD": f"{cost:.4f}",
+    }
+    for name, total in figures.items():
+        table.add_column(name, footer=total, justify="right", no_wrap=True)
     for each in rows:
         entered = each.offset_s is not None
         seconds = each.seconds if each.seconds is not None else max(whole - (each.offset_s or 0), 0)
         table.add_row(
             escape(each.state) + (f" [dim]×{each.visits}[/]" if each.visits > 1 else ""),
-            bar(each.offset_s, seconds, whole) if each.offset_s is not None else "",
+            bar(each.offset_s, seconds, whole, width) if each.offset_s is not None and width >= _SHORTEST_BAR else "",
             f"{each.seconds:.2f}" if each.seconds is not None else "runs" if entered else "",
             _number(each.calls),
             _number(each.tokens_in),

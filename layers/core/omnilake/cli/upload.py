@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from omnilake.cli import connection
-from omnilake.cli.connection import json_option, print_json, wait_option
+from omnilake.cli.connection import counted, json_option, print_json, wait_option
 from omnilake.cli.following import bars
 from omnilake.client.client import OmniLake
 from omnilake.client.types import UploadTarget
@@ -30,7 +30,7 @@ _AT_ONCE = 8
 _POLL_S = 0.5
 
 
-@click.command()
+@click.command(short_help="Upload files, folders and globs.")
 @click.argument("archive_id")
 @click.argument("patterns", nargs=-1, required=True, metavar="PATHS...")
 @click.option("--metadata", "-m", multiple=True, metavar="NAME=VALUE", help="Free metadata of all these files.")
@@ -148,6 +148,8 @@ def ingest(
     outcomes = (outcomes if wait else sent) | refused
     if not quiet:
         _tell(outcomes, tally=wait and not console.is_terminal)
+        if sent and not wait:
+            click.echo(f"{counted(len(sent), 'file')} uploaded. Follow: omnilake jobs ls --archive {archive_id}")
     return outcomes
 
 

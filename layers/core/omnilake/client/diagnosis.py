@@ -196,7 +196,7 @@ class Diagnosis:
     def _jobs(self) -> Iterator[Finding]:
         since = (datetime.now(UTC) - timedelta(hours=_RECENT_HOURS)).isoformat(timespec="seconds")
         failed = self._lake.jobs.list(status="FAILED", since=since, limit=100).all()
-        told = f"{len(failed)} jobs failed in the last {_RECENT_HOURS} hours."
+        told = f"{len(failed)} {'job' if len(failed) == 1 else 'jobs'} failed in the last {_RECENT_HOURS} hours."
         if failed:
             told += f" The last: {failed[0].job_id}, {failed[0].error.code if failed[0].error else 'no error told'}."
         yield Finding("jobs", Health.WARNING if failed else Health.OK, told)

@@ -52,10 +52,11 @@ def seconds_of(job: Job) -> float:
 
 
 def counts(job: Job) -> str:
-    """The counts of a job for people: ``groups 3 of 10, evidence 24``."""
+    """The counts of a job for people: ``groups 3 of 10, evidence 24``; without zeros and money."""
     told = []
     for name, count in sorted(job.progress.items()):
-        if name.endswith("_done") and name.removesuffix("_done") in job.progress:
+        is_part = name.endswith("_done") and name.removesuffix("_done") in job.progress
+        if is_part or not count or name.endswith("_microdollars"):
             continue
         done = job.progress.get(f"{name}_done")
         readable = name.replace("_", " ")

@@ -272,7 +272,7 @@ def plan_collection(job_id: str) -> PlanResult:
         if code in {"NoSuchBucket", "NoSuchKey", "AccessDenied", "404", "403"}:
             raise InvalidCollection(
                 f"What is to be ingested can't be read: {code}.",
-                action="Check the address. Buckets besides the stack's own are named by CollectionBuckets.",
+                action="Check the address. Buckets besides the stack's own stand in CollectionBucketArns.",
             ) from error
         raise
     if not documents:
