@@ -223,7 +223,7 @@ def get_store(archive: Archive) -> Store:
     """
     item = aws.table("stores_table").get({"store_id": archive.store_id})
     if item is None:
-        raise StageFailed(f"The record of store {archive.store_id} is missing.")
+        raise StageFailed(f"The record of the store of archive {archive.archive_id} is missing.")
     # The committer keeps figures of its own beside the record's fields.
     return Store.model_validate({name: item[name] for name in Store.model_fields if name in item})
 
