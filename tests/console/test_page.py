@@ -304,10 +304,37 @@ def test_the_graph_shows_what_was_entered_what_runs_and_what_was_not_reached(ope
     states = page.locator("svg .state")
     expect(states.filter(has_text="Plan Retrieval")).to_have_class(re.compile("done"))
     expect(states.filter(has=page.get_by_text("Retrieve", exact=True))).to_have_class(re.compile("running"))
+    expect(states.filter(has_text="Run Retriever")).to_have_class(re.compile("running"))  # of the Map, not recorded
     expect(states.filter(has_text="Publish Answer")).to_have_class(re.compile("none"))
     api.routes["GET /v1/jobs/answer-team-1"] = any_job()
     expect(states.filter(has_text="Publish Answer")).to_have_class(re.compile("done"))
     expect(states.filter(has_text="Any Evidence?")).to_have_class(re.compile("done"))  # passed, not recorded
+    expect(states.filter(has_text="Run Retriever")).to_have_class(re.compile("done"))
+    expect(states.filter(has_text="Retriever Failed")).to_have_class(re.compile("none"))
+
+
+def test_the_graph_shows_no_part_of_a_map_that_had_nothing_to_go_through(open_console: Open, api: FakeApi) -> None:
+    api.routes["GET /v1/jobs/answer-team-1"] = any_job(progress={"retrievers": 0, "retrievers_done": 0, "evidence": 24})
+    states = open_console("#/jobs/answer-team-1").locator("svg .state")
+    expect(states.filter(has_text="Publish Answer")).to_have_class(re.compile("done"))
+    expect(states.filter(has_text="Run Retriever")).to_have_class(re.compile("none"))
+
+
+def test_the_graph_of_a_sync_shows_that_its_records_were_ingested(open_console: Open, api: FakeApi) -> None:
+    steps = ["Plan Sync", "Fetch Pages", "Prepare Ingestion", "Ingest Records", "Advance Cursor"]
+    entered = {state: f"2026-03-21T10:00:0{number}.000Z" for number, state in enumerate(steps)}
+    told: Json = {
+        "kind": "sync_source",
+        "state": "Advance Cursor",
+        "ended_at": "2026-03-21T10:00:09.000Z",
+        "progress": {},
+    }
+    api.routes["GET /v1/jobs/answer-team-1"] = any_job(**told, entered=entered)
+    api.routes["GET /v1/jobs/answer-team-1/items"] = page_of()
+    states = open_console("#/jobs/answer-team-1").locator("svg .state")
+    for name in [*steps, "Anything To Ingest?", "Synced"]:
+        expect(states.filter(has=states.page.locator("title", has_text=f"{name} ("))).to_have_class(re.compile("done"))
+    expect(states.filter(has_text="Records Only Rejected?")).to_have_class(re.compile("none"))
 
 
 def test_the_graph_of_a_removal_that_went_round_shows_its_way(open_console: Open, api: FakeApi) -> None:

@@ -154,6 +154,7 @@ def test_a_model_that_stays_silent_is_left_out(cloud: Cloud, archive: str, step:
     assert answer.status is AnswerStatus.ANSWERED
     assert answer.coverage.degraded == [Degradation(step=step, to=to, reason="unavailable")]
     assert state in entered(cloud.history(job.execution_arn))
+    assert state in job.entered
     assert cloud.misquotes(answer) == []
 
 

@@ -89,6 +89,17 @@ def test_should_ask_for_no_ingestion_when_nothing_changed(source: Source, notes:
     synced(source, "sync-1")
     fetched(source, "sync-2")
     assert prepare_ingestion("sync-2", source.source_id) == PreparedIngestion(collection_job_id="", records=0)
+    assert jobs.get("sync-2").state == "Prepare Ingestion"
+
+
+def test_should_say_that_records_are_ingested_while_the_nested_execution_runs(source: Source, notes: Notes) -> None:
+    notes.put("a", "note")
+    fetched(source, "sync-1")
+    prepare_ingestion("sync-1", source.source_id)
+    assert jobs.get("sync-1").state == "Ingest Records"
+    advance_cursor("sync-1", source.source_id)
+    visits = [visit.state for visit in jobs.get("sync-1").visits()]
+    assert visits[-3:] == ["Prepare Ingestion", "Ingest Records", "Advance Cursor"]
 
 
 def test_should_name_the_collection_after_the_sync(source: Source, notes: Notes) -> None:

@@ -54,7 +54,7 @@ def compose_answer(job_id: str, waits: int = 0, *, unavailable: bool = False) ->
         StageFailed: the latter stays used up.
         TransientError: the model did not answer.
     """
-    jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Compose Answer")
+    jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Compose Without Model" if unavailable else "Compose Answer")
     request = read_request(job_id)
     fused, plan = read_part(job_id, FUSED, FusedEvidence), read_part(job_id, ANSWER_PLAN, AnswerPlan)
     configuration = read_configuration(job_id)

@@ -67,7 +67,7 @@ def verify_claims(job_id: str, waits: int = 0, *, unavailable: bool = False) -> 
         RateLimited: the judge's quota is used up for now.
         TransientError: the judge did not answer.
     """
-    jobs.enter(job_id, JobKind.ANSWER_REQUEST, STATE)
+    jobs.enter(job_id, JobKind.ANSWER_REQUEST, "Verify Without Judge" if unavailable else STATE)
     request = read_request(job_id)
     configuration = read_configuration(job_id)
     composed = read_part(job_id, COMPOSED, ComposedClaims)

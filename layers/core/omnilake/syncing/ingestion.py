@@ -80,6 +80,7 @@ def prepare_ingestion(job_id: str, source_id: str) -> PreparedIngestion:
     )
     collection_job_id = collections.job_id_of(plan.archive_id, job_id)
     collections.prepare(request, collection_job_id)
+    jobs.enter(job_id, JobKind.SYNC_SOURCE, "Ingest Records")  # a nested execution: no function says that it is there
     return PreparedIngestion(collection_job_id=collection_job_id, records=progress.counts.records)
 
 

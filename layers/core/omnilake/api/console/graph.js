@@ -5,6 +5,7 @@ import { between, duration, fill, h, svg } from "./dom.js";
 
 const COMPACTION = "compact_evidence";
 const MACHINES = { reindex_archive: "ingest_collection" }; // kinds of jobs that another kind's machine runs
+const PARTS = { Retrieve: "retrievers", "Ingest Batches": "planned_batches" }; // counts of what a Map goes through
 const SIGNS = { done: "✓", running: "●", failed: "✗", none: "" };
 
 let pictures;
@@ -136,7 +137,8 @@ function state(box, head, status, visit) {
 /**
  * Status of every box, and the ways taken. Jobs record steps alone: between two that were entered one after the other the
  * job went the shortest way over what is not recorded (choices, waits), and from the last one to the end that it came to.
- * A box around one that was entered is as that one is.
+ * A box around one that was entered is as that one is, and the first of a Map is as the Map that was entered, unless the
+ * job counts nothing that it went through.
  */
 function run(told, job) {
   const status = new Map(told.boxes.map((box) => [box.name, statusOf(job, box.name)]));
@@ -160,9 +162,15 @@ function run(told, job) {
     }
   });
   for (const outer of told.boxes) {
-    const inner = told.boxes.filter((box) => within(box, outer)).map((box) => status.get(box.name));
+    const boxes = told.boxes.filter((box) => within(box, outer));
+    const inner = boxes.map((box) => status.get(box.name));
     const found = ["running", "failed", "done"].find((each) => inner.includes(each));
-    if (found && !job.entered?.[outer.name]) status.set(outer.name, found);
+    if (!job.entered?.[outer.name]) {
+      if (found) status.set(outer.name, found);
+    } else if (!found && job.progress?.[PARTS[outer.name]] !== 0) {
+      const top = Math.min(...boxes.map((box) => box.y));
+      for (const box of boxes) if (box.y === top) status.set(box.name, status.get(outer.name));
+    }
   }
   return { status, taken };
 }
