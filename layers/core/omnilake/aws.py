@@ -122,12 +122,7 @@ class ObjectStore:
 
     def find_open(self, key: str) -> Any | None:
         """Streaming body of an object, or None when it is not there."""
-        try:
-            return self.open(key)
-        except ClientError as error:
-            if error_code(error) in _NOT_THERE:
-                return None
-            raise
+        return _unless_absent(lambda: self.open(key))
 
     def open(self, key: str, version_id: str | None = None) -> Any:
         """Streaming body of an object (``read(n)``, ``iter_chunks``)."""
@@ -162,13 +157,7 @@ class ObjectStore:
     def head(self, key: str, version_id: str | None = None) -> dict[str, Any] | None:
         """Metadata of an object, or None when it (or the version) is not there or is a delete marker."""
         pinned = {"VersionId": version_id} if version_id else {}
-        try:
-            head: dict[str, Any] = client("s3").head_object(Bucket=self.bucket, Key=key, **pinned)
-        except ClientError as error:
-            if error_code(error) in _NOT_THERE:
-                return None
-            raise
-        return head
+        return _unless_absent(lambda: client("s3").head_object(Bucket=self.bucket, Key=key, **pinned))
 
     def read_model(self, key: str, model: type[M]) -> M:
         """Object parsed as a pydantic model."""
@@ -275,6 +264,15 @@ class ObjectStore:
 
         concurrently(delete, versions, threads=16)
         return len(versions)
+
+
+def _unless_absent(call: Callable[[], T]) -> T | None:
+    try:
+        return call()
+    except ClientError as error:
+        if error_code(error) in _NOT_THERE:
+            return None
+        raise
 
 
 def _models(body: Any, model: type[M]) -> Iterator[M]:
