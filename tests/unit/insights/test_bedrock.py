@@ -17,11 +17,13 @@ from unit.insights.injections import ATTACKS
 from unit.insights.test_schema import HOSTILE
 
 from omnilake import aws
+from omnilake.configuration import ModelConfig
 from omnilake.errors import InsightsRejected, OmniLakeError, ProviderRejected, RateLimited, TransientError
 from omnilake.generation import Usage
+from omnilake.generation.asking import AskedModel
 from omnilake.generation.wires import bedrock
 from omnilake.insights import prompt
-from omnilake.insights.generative import GenerativeProvider, Prices
+from omnilake.insights.generative import GenerativeProvider
 from omnilake.insights.provider import Wanted
 from omnilake.insights.schema import Extraction, answer_schema
 from omnilake.models import ExtractedDocument
@@ -53,7 +55,8 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Serving:
 
 
 def extract(of: ExtractedDocument, wanted: Wanted = WANTED) -> tuple[Extraction, Usage]:
-    provider = GenerativeProvider(bedrock.Converse(MODEL), Prices(0.06, 0.24))
+    configured = ModelConfig(provider="bedrock", input_usd=0.06, output_usd=0.24)
+    provider = GenerativeProvider(AskedModel(bedrock.Converse(MODEL), configured))
     return provider.extract(of, read(of), wanted)
 
 

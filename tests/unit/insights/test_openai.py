@@ -14,10 +14,12 @@ from unit.insights.injections import ATTACKS
 from unit.insights.test_schema import HOSTILE
 
 from omnilake import aws, credentials
+from omnilake.configuration import ModelConfig
 from omnilake.errors import InsightsRejected, OmniLakeError, ProviderRejected, RateLimited, StageFailed, TransientError
 from omnilake.generation import Usage
+from omnilake.generation.asking import AskedModel
 from omnilake.generation.wires.openai import ChatCompletions
-from omnilake.insights.generative import GenerativeProvider, Prices
+from omnilake.insights.generative import GenerativeProvider
 from omnilake.insights.provider import Wanted, provider_for
 from omnilake.insights.schema import Extraction, answer_schema
 from omnilake.models import ExtractedDocument
@@ -38,8 +40,9 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def extract(url: str, of: ExtractedDocument | None = None) -> tuple[Extraction, Usage]:
     of = of or document()
-    asked = GenerativeProvider(ChatCompletions(f"{url}/v1", MODEL), Prices(0.4, 1.6))
-    return asked.extract(of, read(of), WANTED)
+    configured = ModelConfig(provider="openai", input_usd=0.4, output_usd=1.6)
+    provider = GenerativeProvider(AskedModel(ChatCompletions(f"{url}/v1", MODEL), configured))
+    return provider.extract(of, read(of), WANTED)
 
 
 def failed(status: int, code: str = "", **headers: str) -> Answered:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from omnilake.errors import GenerationRejected, InsightsRejected
-from omnilake.generation.asking import ask
+from omnilake.generation.asking import AskedModel
 from omnilake.generation.provider import Usage
-from omnilake.generation.wires import Reply, Shape, Wire
+from omnilake.generation.wires import Shape
 from omnilake.insights import prompt
 from omnilake.insights.excerpt import Excerpt
 from omnilake.insights.provider import Wanted
@@ -22,43 +19,18 @@ ANSWER_NAME = "record_insights"
 """What the answer is called where the wire format wants a name: a tool's, a schema's."""
 
 
-@dataclass(frozen=True)
-class Prices:
-    """US dollars per million tokens."""
-
-    input: float = 0.0
-    output: float = 0.0
-
-    @classmethod
-    def parsed(cls, text: str) -> Prices:
-        """Of "0.15,0.60"."""
-        given, taken = text.split(",")
-        return cls(float(given), float(taken))
-
-
 class GenerativeProvider:
     """Insights by a model.
 
     Args:
-        wire: how it is called.
-        prices: for the ledger.
+        asked: the model, with its prices for the ledger.
     """
 
     remote = True
 
-    def __init__(self, wire: Wire, prices: Prices) -> None:
-        self._wire = wire
-        self._prices = prices
-
-    @property
-    def name(self) -> str:
-        """Name in the registry."""
-        return self._wire.name
-
-    @property
-    def model(self) -> str:
-        """Id of the model."""
-        return self._wire.model
+    def __init__(self, asked: AskedModel) -> None:
+        self._asked = asked
+        self.name, self.model = asked.name, asked.model
 
     @property
     def prompt_version(self) -> str:
@@ -72,15 +44,10 @@ class GenerativeProvider:
             ANSWER_NAME, "Record what the document says.", answer_schema(wanted.schema), max_tokens=MAX_ANSWER_TOKENS
         )
         try:
-            extraction, replies = ask(self._wire, told, shape, lambda value: validated(value, wanted.schema))
+            extraction, usage = self._asked.ask(told, shape, lambda value: validated(value, wanted.schema))
         except GenerationRejected as error:
             raise InsightsRejected(error.message) from error
-        return _preferring(extraction, wanted), self._usage(replies)
-
-    def _usage(self, replies: Sequence[Reply]) -> Usage:
-        given, taken = sum(each.input_tokens for each in replies), sum(each.output_tokens for each in replies)
-        cost = (given * self._prices.input + taken * self._prices.output) / 1_000_000
-        return Usage(calls=len(replies), input_tokens=given, output_tokens=taken, cost_usd=round(cost, 8))
+        return _preferring(extraction, wanted), usage
 
 
 def _preferring(extraction: Extraction, wanted: Wanted) -> Extraction:

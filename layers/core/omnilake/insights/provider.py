@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from omnilake.errors import StageFailed
 from omnilake.generation import Usage
@@ -14,6 +14,9 @@ from omnilake.insights.excerpt import Excerpt
 from omnilake.insights.schema import Extraction
 from omnilake.models import Archive, ExtractedDocument
 from omnilake.settings import settings
+
+if TYPE_CHECKING:
+    from omnilake.generation.wires import Wire
 
 NONE = "none"
 """Name of no provider: nothing is extracted, and nobody is told that it failed."""
@@ -114,17 +117,24 @@ def _deterministic() -> InsightsProvider:
 
 def _bedrock() -> InsightsProvider:
     from omnilake.generation.wires.bedrock import Converse
-    from omnilake.insights.generative import GenerativeProvider, Prices
 
-    return GenerativeProvider(Converse(settings().require("insights_model")), Prices.parsed(settings().insights_prices))
+    return _generative(Converse(settings().require("insights_model")))
 
 
 def _openai() -> InsightsProvider:
     from omnilake.generation.wires.openai import ChatCompletions
-    from omnilake.insights.generative import GenerativeProvider, Prices
 
-    wire = ChatCompletions(settings().insights_endpoint, settings().require("insights_model"))
-    return GenerativeProvider(wire, Prices.parsed(settings().insights_prices))
+    return _generative(ChatCompletions(settings().insights_endpoint, settings().require("insights_model")))
+
+
+def _generative(wire: Wire) -> InsightsProvider:
+    from omnilake.configuration import ModelConfig
+    from omnilake.generation.asking import AskedModel
+    from omnilake.insights.generative import GenerativeProvider
+
+    given, taken = settings().insights_prices.split(",")
+    told = {"provider": wire.name, "model": wire.model, "input_usd": float(given), "output_usd": float(taken)}
+    return GenerativeProvider(AskedModel(wire, ModelConfig.model_validate(told)))
 
 
 _PROVIDERS: dict[str, Callable[[], InsightsProvider]] = {
