@@ -7,4 +7,4 @@ from omnilake.ingest.collections import CLOSE, CloseResult, CollectionEvent, clo
 
 @state_handler(CollectionEvent, state=CLOSE)
 def handler(event: CollectionEvent) -> CloseResult:
-    return close_collection(event.job_id)
+    return close_collection(event.job_id, event.redrives)

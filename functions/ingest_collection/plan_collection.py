@@ -7,4 +7,4 @@ from omnilake.ingest.collections import PLAN, CollectionEvent, PlanResult, plan_
 
 @state_handler(CollectionEvent, state=PLAN)
 def handler(event: CollectionEvent) -> PlanResult:
-    return plan_collection(event.job_id)
+    return plan_collection(event.job_id, event.redrives)

@@ -8,4 +8,4 @@ from omnilake.removal.requests import RemovalEvent
 
 @state_handler(RemovalEvent, state=STATE)
 def handler(event: RemovalEvent) -> MarkResult:
-    return mark_entries(event.job_id)
+    return mark_entries(event.job_id, event.redrives)

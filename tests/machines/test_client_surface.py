@@ -15,11 +15,12 @@ import pytest
 from docx import Document
 from embedded_cloud import Cloud, unique, wait_for
 from gitlab_service import PROJECT, TOKEN, Project, gitlab
+from machines import faults
 
 from omnilake import aws
 from omnilake.client.client import AsyncOmniLake, OmniLake
 from omnilake.client.types import UploadTarget
-from omnilake.errors import OmniLakeError, SourceNotFound, SourceTypeNotFound
+from omnilake.errors import JobEnded, OmniLakeError, SourceNotFound, SourceTypeNotFound
 from omnilake.models import JobStatus
 
 TEXT = "The gauge at pier seven is read every ninety seconds."
@@ -141,6 +142,25 @@ class TestCollections:
         assert again.wait(240).status is JobStatus.FAILED  # the line is still no JSON
         with pytest.raises(OmniLakeError):
             again.completed()
+
+    def test_one_that_was_stopped_is_redriven(self, cloud: Cloud, lake: OmniLake, archive: str) -> None:
+        with faults.hanging(cloud, "PlanCollectionFunction"):
+            job = lake.collections.start(archive, manifest=manifest(cloud, record(1)))
+            cloud.in_state(lambda: [cloud.deployment.job(job.job_id)], "Plan Collection")
+            aws.client("stepfunctions").stop_execution(executionArn=job.record().execution_arn)
+            assert job.wait(120).status is JobStatus.FAILED
+        assert job.redrive().completed(240).progress["completed"] == 1
+
+    def test_one_that_was_cancelled_is_not(self, cloud: Cloud, lake: OmniLake, archive: str) -> None:
+        with faults.hanging(cloud, "PlanCollectionFunction"):
+            job = lake.collections.start(archive, manifest=manifest(cloud, record(1)))
+            cloud.in_state(lambda: [cloud.deployment.job(job.job_id)], "Plan Collection")
+            assert job.cancel().status is JobStatus.CANCELLED
+        assert job.wait(60).status is JobStatus.CANCELLED
+        for again in (job.cancel, job.redrive):
+            with pytest.raises(JobEnded):
+                again()
+        assert lake.entries.list(archive).all() == []
 
 
 class TestSources:

@@ -183,20 +183,39 @@ def redact(job_id: str, entry_ids: Collection[str]) -> None:
         _table().update({"job_id": job_id}, "SET documents = :documents", {":documents": kept})
 
 
-def reopen(job_id: str, kind: JobKind) -> bool:
-    """Make a FAILED job RUNNING again, since its execution goes on; False when it has not failed."""
+def reopen(job_id: str, kind: JobKind, redrive: int | None = None) -> bool:
+    """Make a FAILED job RUNNING again, since its execution goes on.
+
+    Args:
+        redrive: how often the execution had been redriven when it entered the state that says so. A state that was
+            still at work when its execution was stopped comes too late: it must not open the job again, for nothing
+            would close it. None: whoever redrives says so.
+
+    Returns:
+        False when it has not failed, or not since that redrive.
+    """
+    if redrive == 0:
+        return False
     status = JobStatus.RUNNING
+    values: dict[str, Any] = {
+        ":status": status.value,
+        ":kind_status": _kind_status(kind, status),
+        ":now": now(),
+        ":failed": JobStatus.FAILED.value,
+    }
+    if redrive is None:
+        values |= {":none": 0, ":one": 1}
+        redrives, unseen = "if_not_exists(redrives, :none) + :one", ""
+    else:
+        values[":redrive"] = redrive
+        redrives, unseen = ":redrive", " AND (attribute_not_exists(redrives) OR redrives < :redrive)"
     return _table().update(
         {"job_id": job_id},
-        "SET #status = :status, kind_status = :kind_status, updated_at = :now REMOVE #error, ended_at",
-        {
-            ":status": status.value,
-            ":kind_status": _kind_status(kind, status),
-            ":now": now(),
-            ":failed": JobStatus.FAILED.value,
-        },
+        "SET #status = :status, kind_status = :kind_status, updated_at = :now, "
+        f"redrives = {redrives} REMOVE #error, ended_at",
+        values,
         names={"#status": "status", "#error": "error"},
-        condition="#status = :failed",
+        condition=f"#status = :failed{unseen}",
     )
 
 

@@ -217,6 +217,39 @@ class TestOutcome:
             register_documents(manifest.job_id + layout.RERUN + "1")
 
 
+class TestRedrive:
+    """What its execution says of how often it was redriven decides whether a failed job is open again."""
+
+    @staticmethod
+    def stopped() -> str:
+        planned(manifest=put_lines(LANDING, "lists/all.jsonl", [record("r1")]))
+        collections.record_failure("collect-1", "Execution.ABORTED", "")
+        return "collect-1"
+
+    def test_a_state_that_was_at_work_when_the_execution_was_stopped_leaves_the_job_closed(self) -> None:
+        job_id = self.stopped()
+        plan_collection(job_id)
+        close_collection(job_id)
+        assert jobs.get(job_id).status is JobStatus.FAILED
+
+    def test_a_redrive_opens_it_once(self) -> None:
+        job_id = self.stopped()
+        plan_collection(job_id, redrives=1)
+        assert jobs.get(job_id).status is JobStatus.RUNNING
+        collections.record_failure(job_id, "Execution.ABORTED", "")
+        plan_collection(job_id, redrives=1)
+        assert jobs.get(job_id).status is JobStatus.FAILED
+        plan_collection(job_id, redrives=2)
+        assert jobs.get(job_id).status is JobStatus.RUNNING
+
+    def test_a_redrive_that_a_person_asked_for_is_counted(self) -> None:
+        job_id = self.stopped()
+        assert jobs.reopen(job_id, JobKind.INGEST_COLLECTION)
+        collections.record_failure(job_id, "Execution.ABORTED", "")
+        close_collection(job_id, redrives=1)
+        assert jobs.get(job_id).status is JobStatus.FAILED
+
+
 class TestRetry:
     def test_only_what_failed_is_planned_again(self) -> None:
         key = layout.connector_batch("chat", "2026-03-01", "1")

@@ -93,9 +93,10 @@ class CollectionRequest(Model):
 
 
 class CollectionEvent(Model):
-    """What a state of the workflow is handed: which collection."""
+    """What a state of the workflow is handed: which collection, and how often its execution was redriven."""
 
     job_id: JobId
+    redrives: int = Field(default=0, ge=0)
 
 
 class FailedItem(Model):
@@ -245,14 +246,14 @@ def _retried(job_id: str) -> Job:
 # --- planning ---------------------------------------------------------------------------------------------------
 
 
-def plan_collection(job_id: str) -> PlanResult:
+def plan_collection(job_id: str, redrives: int = 0) -> PlanResult:
     """Write the batches of a collection: a manifest for each, and the list that the map reads. May be repeated.
 
     Raises:
         InvalidCollection: nothing to ingest, too much for one collection, or a place that can't be read.
     """
     request = aws.lake().read_model(layout.collection_part(job_id, "request"), CollectionRequest)
-    jobs.reopen(job_id, request.kind)
+    jobs.reopen(job_id, request.kind, redrives)
     jobs.enter(job_id, request.kind, PLAN)
     batches = documents = 0
     lines: list[bytes] = []
@@ -415,10 +416,10 @@ def _failed(job_id: str) -> Iterator[ObjectRef]:
 # --- closing ----------------------------------------------------------------------------------------------------
 
 
-def close_collection(job_id: str) -> CloseResult:
+def close_collection(job_id: str, redrives: int = 0) -> CloseResult:
     """Add up the outcomes of all batches, keep the list of what failed, end the job. May be repeated."""
     request = aws.lake().read_model(layout.collection_part(job_id, "request"), CollectionRequest)
-    jobs.reopen(job_id, request.kind)
+    jobs.reopen(job_id, request.kind, redrives)
     jobs.enter(job_id, request.kind, CLOSE)
     counts: Counter[str] = Counter()
     codes: Counter[str] = Counter()

@@ -21,7 +21,7 @@ class MarkResult(Model):
     store_id: str
 
 
-def mark_entries(job_id: str) -> MarkResult:
+def mark_entries(job_id: str, redrives: int = 0) -> MarkResult:
     """Mark all versions that came before the removal was asked for, and write the plan once none is worked on.
 
     A version that an ingestion or a reindexing works on is left to it: it would write what nobody then removes. May be
@@ -31,7 +31,7 @@ def mark_entries(job_id: str) -> MarkResult:
         ArchiveNotFound: the archive is gone.
     """
     request = read_request(job_id)
-    jobs.reopen(job_id, KIND)
+    jobs.reopen(job_id, KIND, redrives)
     jobs.enter(job_id, KIND, STATE, entries=len(request.entry_ids))
     archive = archives.get_archive(request.archive_id)
     found = aws.concurrently(entries.versions, request.entry_ids)

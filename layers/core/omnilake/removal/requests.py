@@ -33,10 +33,11 @@ class RemovalRequest(Model):
 
 
 class RemovalEvent(Model):
-    """What a state of the workflow is handed: which removal."""
+    """What a state of the workflow is handed: which removal, and how often its execution was redriven."""
 
     job_id: JobId
     archive_id: ArchiveId
+    redrives: int = Field(default=0, ge=0)
 
 
 class DoomedVersion(Model):
