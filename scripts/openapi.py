@@ -30,7 +30,7 @@ _PROBLEMS = {
     403: "The caller may not do this.",
     404: "It is not there, or the caller may not know of it.",
     405: "The path does not take the method.",
-    409: "It is in use, exists otherwise, has ended, or a call with the same key is under way.",
+    409: "It is in use, exists otherwise, has ended, has no answer (yet), or a call with the same key is under way.",
     412: "It was changed since it was read (If-Match).",
     413: "The body is too large.",
     415: "The body is not of the type application/json.",
@@ -48,13 +48,24 @@ _RETURNED: dict[tuple[str, str], type[Model]] = {
 }
 """What routes return with 200 whose modules the API's functions load late, so that their signatures can't name it."""
 
+_LINKED = {
+    ("/v1/answers/{job_id}", "get"),
+    ("/v1/answers/{job_id}/prompt", "get"),
+    ("/v1/requests", "post"),
+    ("/v1/requests/{job_id}/fork", "post"),
+    ("/v1/requests/{job_id}/replay", "post"),
+}
+"""What may be more than a response can hold, and lies in the lake."""
+
 _OF_HEADERS = {"Prefer": "wait=N: answer when the job has ended, or after N seconds; at most 25."}
 _OF_WRITING = {409, 412, 413, 415, 428}
+_OF_ANSWERS = ("/v1/answers/", "/v1/search/")
+"""Paths of what a job comes to: 409 while there is none."""
 
 _DESCRIPTION = (
     "Every call is signed (AWS Signature Version 4, service execute-api) or carries a token, as the deployment says. "
     "What fails is answered with a problem document (RFC 9457) whose code is stable; what API Gateway itself refuses, "
-    'before OmniLake sees it (401, 403, 413, 429), with {"message": "…"}. '
+    'before OmniLake sees it (401, 403, 413, 429, 431), with {"message": "…"}. '
     "What takes long is answered with 202, a job, Location and Retry-After; Prefer: wait=N waits up to 25 s for its "
     "end. A POST with Idempotency-Key is done once in 24 hours. Lists have limit and cursor, and the header Link. "
     "If-Match guards changes, If-None-Match saves reading."
@@ -103,18 +114,23 @@ def document() -> dict[str, Any]:
             schemas.setdefault(name, part)
         schema = {"$ref": f"#/components/schemas/{model.__name__}"}
         found["paths"][path][method]["responses"]["200"]["content"] = {"application/json": {"schema": schema}}
-    for operations in found["paths"].values():
+    for path, operations in found["paths"].items():
         for method, operation in operations.items():
-            _complete(method, operation)
+            _complete(method, operation, unneeded=_OF_WRITING - {409} if path.startswith(_OF_ANSWERS) else _OF_WRITING)
+    for path, method in _LINKED:
+        found["paths"][path][method]["responses"]["303"] = {
+            "description": "It is more than 6 MB: Location is a link to it, without authorization, for 15 minutes.",
+            "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
+        }
     found["paths"] = dict(sorted(found["paths"].items()))
     return found
 
 
-def _complete(method: str, operation: dict[str, Any]) -> None:
+def _complete(method: str, operation: dict[str, Any], unneeded: set[int]) -> None:
     """Add to an operation what all have: problems, headers."""
     responses = operation["responses"]
     for status in _PROBLEMS:
-        if method == "get" and status in _OF_WRITING:
+        if method == "get" and status in unneeded:
             continue
         responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     parameters = operation.setdefault("parameters", [])

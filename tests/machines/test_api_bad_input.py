@@ -578,9 +578,10 @@ class TestCancelledJobs:
         assert cloud.deployment.wait(job_id, timeout_s=10).status is JobStatus.CANCELLED
         for of in (f"/v1/answers/{job_id}", f"/v1/answers/{job_id}/prompt", f"/v1/answers/{job_id}/citations/1"):
             refused = mara.caller.send("GET", of)
-            assert refusal(refused, 404, "JOB_NOT_FOUND")["detail"].count("CANCELLED") == 1
+            assert "was cancelled" in refusal(refused, 409, "ANSWER_UNAVAILABLE")["detail"]
         scored = mara.caller.send("PUT", f"/v1/requests/{job_id}/score", {"score": 1})
-        refusal(scored, 404, "JOB_NOT_FOUND")
+        refusal(scored, 409, "ANSWER_UNAVAILABLE")
+        refusal(mara.caller.send("GET", f"/v1/search/{job_id}"), 409, "ANSWER_UNAVAILABLE")
 
         again = mara.caller.send("POST", f"{path}/retry")
         assert again.status_code == 202, again.text

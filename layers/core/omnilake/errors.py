@@ -29,13 +29,13 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
     │   ├── AsOfUnavailable └── ReplayIncomplete
     ├── InvalidConfiguration  GenerationRejected
     ├── ArchiveExists  InvalidArchive  ArchiveInUse
-    ├── JobNotFound  JobEnded
+    ├── JobNotFound  JobEnded  AnswerPending  AnswerUnavailable
     ├── InvalidRemoval
     ├── InvalidEntry  EntryNotUpdatable
     ├── InvalidUpload  UploadNotFound
     ├── EndpointUnknown  EndpointUnreachable    of the client
     └── ApiError                   a call of the API that can't be served as it stands
-        ├── InvalidBody  InvalidFields  BodyTooLarge  UnsupportedMediaType
+        ├── InvalidBody  InvalidFields  BodyTooLarge  UnsupportedMediaType  ResponseTooLarge
         ├── NotAuthenticated  Forbidden  RouteNotFound  MethodNotAllowed
         ├── RevisionRequired  RevisionMismatch
         ├── IdempotencyKeyInvalid  IdempotencyMismatch  RequestInProgress
@@ -403,6 +403,20 @@ class JobEnded(OmniLakeError):
     advice = "Look at the job's status; start a new job instead."
 
 
+class AnswerPending(OmniLakeError):
+    """The job has not ended; its answer comes later."""
+
+    code = "ANSWER_PENDING"
+    advice = "Ask again after the time in Retry-After, or wait for the job's end."
+
+
+class AnswerUnavailable(OmniLakeError):
+    """The job failed or was cancelled; it will never have an answer."""
+
+    code = "ANSWER_UNAVAILABLE"
+    advice = "Look at the job's error; retry the job, which answers under another id."
+
+
 class ArchiveInUse(OmniLakeError):
     """An archive that still has entries, sources or open jobs can't be deleted."""
 
@@ -436,6 +450,13 @@ class BodyTooLarge(ApiError):
 
     code = "BODY_TOO_LARGE"
     advice = "Upload large content: POST /v1/archives/{archive_id}/uploads."
+
+
+class ResponseTooLarge(ApiError):
+    """What the call asks for is more than one response can hold."""
+
+    code = "RESPONSE_TOO_LARGE"
+    advice = "Ask for less: fewer passages, or a part of the text."
 
 
 class UnsupportedMediaType(ApiError):

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from omnilake.api.app import MAX_BODY_BYTES, answer, caller, etag_of, make_router
+from omnilake.api.app import MAX_BODY_BYTES, answer, caller, etag_of, make_router, page
 from omnilake.api.problems import MEDIA_TYPE, status_of
-from omnilake.api.schemas import Body, Health, Limit
+from omnilake.api.schemas import Body, Cursor, Health, Limit, Page
 from omnilake.errors import OmniLakeError, RateLimited, StageFailed, TransientError, by_name
 
 Send = Callable[..., Any]
@@ -43,6 +43,16 @@ def router() -> tuple[Router, list[Order]]:
     def orders(limit: Limit = 5) -> Response[Health]:
         told = Health(status=str(limit), version=caller().name)
         return answer(told, etag=etag_of(told))
+
+    @made.get("/v1/shelves")
+    def shelves(limit: Limit = 50, cursor: Cursor = "") -> Response[Page[str]]:
+        first = int(cursor or 0)
+        last = min(first + limit, 90)
+        return page([str(number) + "漢" * 50_000 for number in range(first, last)], str(last) if last < 90 else "")
+
+    @made.get("/v1/volumes")
+    def volumes() -> Response[Page[str]]:
+        return page(["x" * 7_000_000], "")
 
     @made.get("/v1/broken/<kind>")
     def broken(kind: str) -> Response[Health]:
@@ -83,6 +93,28 @@ def test_a_call_reaches_its_route_with_its_principal(send: Send) -> None:
     answered = send("GET", "/v1/orders?limit=7")
     assert answered.status == 200
     assert answered.json == {"status": "7", "version": MARA}
+
+
+def test_a_page_that_is_more_than_a_response_can_hold_is_shorter_and_nothing_of_the_list_is_left_out(
+    send: Send,
+) -> None:
+    found, path = [], "/v1/shelves"
+    while path:
+        answered = send("GET", path)
+        assert answered.status == 200, answered.text
+        found += [each.split("漢")[0] for each in answered.json["items"]]
+        cursor = answered.json["next_cursor"]
+        assert ("link" in answered.headers) == bool(cursor)
+        path = f"/v1/shelves?limit=80&cursor={cursor}" if cursor else ""
+    assert found == [str(number) for number in range(90)]
+
+
+def test_what_is_more_than_a_response_can_hold_and_no_list_is_refused(send: Send) -> None:
+    problem(send("GET", "/v1/volumes"), 422, "RESPONSE_TOO_LARGE")
+
+
+def test_text_is_sent_as_utf_8(send: Send) -> None:
+    assert "漢" in send("GET", "/v1/shelves?limit=1").text
 
 
 @pytest.mark.parametrize("body", ["{", "", "[1,", '{"name": NaN}', '{"name": "\\ud800"}', "[" * 100_000, "\x00"])

@@ -220,6 +220,24 @@ class TestReading:
         assert told == sorted(told, reverse=True)
         assert (len(told), rest["next_cursor"]) == (3, "")
 
+    def test_a_text_of_any_characters_is_read_to_its_end_in_parts_that_a_response_can_hold(self, send: Send) -> None:
+        text = "漢\U0001f9ad\x01\n" * 600_000
+        published(ENTRY, text)
+        found, path = "", f"/v1/archives/notes/entries/{ENTRY}/content"
+        while len(found) < len(text):
+            told = send("GET", f"{path}?start={len(found)}").json
+            assert (told["start"], told["end"], told["total"]) == (
+                len(found),
+                len(found) + len(told["text"]),
+                len(text),
+            )
+            assert told["text"]
+            found += told["text"]
+        assert found == text
+        plain = send("GET", path, headers={"accept": "text/plain"})
+        assert plain.status == 200
+        assert text.startswith(plain.text)
+
     def test_an_etag_saves_reading(self, send: Send) -> None:
         published(ENTRY)
         path = f"/v1/archives/notes/entries/{ENTRY}"

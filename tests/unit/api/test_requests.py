@@ -16,7 +16,7 @@ from omnilake.api import requests as routes
 from omnilake.api import rpc, rpc_requests
 from omnilake.client import request_definitions
 from omnilake.errors import InvalidFields
-from omnilake.models import Answer, AnswerClaim, AnswerStatus, Citation, Coverage, JobKind
+from omnilake.models import Answer, AnswerClaim, AnswerStatus, Citation, Coverage, ErrorRecord, JobKind
 from omnilake.settings import settings
 
 Send = Callable[..., Any]
@@ -159,6 +159,59 @@ def test_answers_are_for_who_may_read_all_their_archives(send: Send) -> None:
     assert told.json["text"] == "At ten. [1]"
     assert send("GET", paths[0], headers={"if-none-match": told.headers["etag"]}).status == 304
     assert send("GET", "/v1/answers/answer-2").status == 404
+
+
+def test_an_answer_that_is_not_there_is_told_apart_from_a_job_that_is_none(send: Send) -> None:
+    stored_archive("maras-own")
+    for job_id in ("open", "failed", "cancelled"):
+        jobs.create(job_id, JobKind.ANSWER_REQUEST, "maras-own", started_by=MARA)
+    jobs.fail("failed", JobKind.ANSWER_REQUEST, "Retrieve", ErrorRecord(code="STATES_TIMEOUT", message="m"))
+    jobs.cancel("cancelled", JobKind.ANSWER_REQUEST)
+    jobs.create("ingest-1", JobKind.INGEST_DOCUMENT, "maras-own", started_by=MARA)
+    paths = ["/v1/answers/{}", "/v1/answers/{}/prompt", "/v1/answers/{}/citations/1", "/v1/answers/{0}/diff/{0}"]
+    for path in paths:
+        pending = send("GET", path.format("open"))
+        assert (pending.status, pending.json["code"], pending.headers["retry-after"]) == (409, "ANSWER_PENDING", "1")
+        failed = send("GET", path.format("failed"))
+        assert (failed.status, failed.json["code"]) == (409, "ANSWER_UNAVAILABLE")
+        assert "failed (STATES_TIMEOUT)" in failed.json["detail"]
+        assert "retry-after" not in failed.headers
+        cancelled = send("GET", path.format("cancelled"))
+        assert (cancelled.status, cancelled.json["code"]) == (409, "ANSWER_UNAVAILABLE")
+        assert "was cancelled" in cancelled.json["detail"]
+        for nothing in ("ingest-1", "nobody"):
+            assert (send("GET", path.format(nothing)).json["code"]) == "JOB_NOT_FOUND"
+    assert send("PUT", "/v1/requests/failed/score", {"score": 1}).json["code"] == "ANSWER_UNAVAILABLE"
+
+
+def test_a_search_that_has_no_results_says_whether_they_come(send: Send, submitted: list[dict[str, Any]]) -> None:
+    stored_archive("maras-own")
+    jobs.create("open", JobKind.ANSWER_REQUEST, "maras-own", started_by=MARA)
+    under_way = send("GET", "/v1/search/open")
+    assert (under_way.status, under_way.headers["retry-after"]) == (202, "1")
+    jobs.create("answer-1", JobKind.ANSWER_REQUEST, "maras-own", started_by=MARA)
+    jobs.fail("answer-1", JobKind.ANSWER_REQUEST, "Retrieve", ErrorRecord(code="STATES_TIMEOUT", message="m"))
+    for told in (send("GET", "/v1/search/answer-1"), send("POST", "/v1/search", QUESTION)):
+        assert (told.status, told.json["code"]) == (409, "ANSWER_UNAVAILABLE")
+
+
+def test_what_is_more_than_a_response_can_hold_is_linked_to(send: Send, submitted: list[dict[str, Any]]) -> None:
+    stored_archive("maras-own")
+    long = answered()
+    citations = [long.citations[0].model_copy(update={"quote": "漢" * 1_000})] * 1_100
+    aws.lake().write("answers/answer-1/prompt.json", json.dumps({"prompt": "x" * 7_000_000}).encode())
+    changed = long.model_copy(update={"citations": citations, "prompt_key": "answers/answer-1/prompt.json"})
+    aws.lake().write_model(layout.answer_part("answer-1", "answer"), changed)
+    for path, key in (
+        ("/v1/answers/answer-1", layout.answer_part("answer-1", "answer")),
+        ("/v1/answers/answer-1/prompt", "answers/answer-1/prompt.json"),
+    ):
+        told = send("GET", path)
+        assert (told.status, told.text) == (303, "")
+        assert key in told.headers["location"]
+        assert "X-Amz-Signature=" in told.headers["location"] or "Signature=" in told.headers["location"]
+    asked = send("POST", "/v1/requests", QUESTION, headers={"prefer": "wait=5"})
+    assert asked.status == 303
 
 
 def test_a_citation_opens_its_span_with_what_stands_around_it(send: Send) -> None:

@@ -25,6 +25,7 @@ from omnilake.client.request_definitions import AddEntry, ArchiveInformationRequ
 from omnilake.client.retrying import LONGEST_PAUSE_S, Retries, repeatable
 from omnilake.client.types import UploadTarget
 from omnilake.errors import (
+    AnswerPending,
     ArchiveExists,
     ArchiveNotFound,
     DocumentTooLarge,
@@ -203,6 +204,20 @@ class TestRetries:
         wire = Wire([problem(409, "REQUEST_IN_PROGRESS", headers={"retry-after": "0"}), reply({"job_id": "j"}, 202)])
         assert wire.client().ask("docs", "Why?", idempotency_key="mine").job_id == "j"
         assert {call.headers["idempotency-key"] for call in wire.calls} == {"mine"}
+
+    def test_an_answer_that_is_not_there_yet_is_not_waited_for(self) -> None:
+        wire = Wire([problem(409, "ANSWER_PENDING", headers={"retry-after": "1"})])
+        with pytest.raises(AnswerPending):
+            wire.client().answers.get("answer-1")
+        assert len(wire.calls) == 1
+
+    def test_a_link_to_what_is_too_large_is_followed_without_the_callers_credentials(self) -> None:
+        link = "https://lake.s3.amazonaws.com/answers/a/prompt.json?X-Amz-Signature=s"
+        wire = Wire([httpx2.Response(303, headers={"location": link}), reply({"prompt": "Why?"})])
+        assert wire.client().answers.prompt("answer-1") == {"prompt": "Why?"}
+        assert (str(wire.calls[1].url), wire.calls[1].method) == (link, "GET")
+        assert "authorization" in wire.calls[0].headers
+        assert "authorization" not in wire.calls[1].headers
 
     def test_it_ends_with_the_error_after_the_last_attempt(self) -> None:
         wire = Wire([problem(503, "TRANSIENT") for _ in range(4)])

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from omnilake import aws, layout
 from omnilake.answering.parts import FUSED, FusedEvidence, read_part
-from omnilake.errors import EntryNotFound, JobNotFound
+from omnilake.errors import AnswerPending, AnswerUnavailable, EntryNotFound, JobNotFound
 from omnilake.ingest import landing
-from omnilake.models import Answer, Citation, Coverage, Job, JobKind, JobStatus, Model, Scores
+from omnilake.models import ENDED, Answer, Citation, Coverage, Job, JobKind, JobStatus, Model, Scores
 from omnilake.settings import settings
 
 SURROUNDING_CHARACTERS = 600
@@ -84,14 +84,27 @@ def answer_of(job: Job) -> Answer:
     """The answer of a job.
 
     Raises:
-        JobNotFound: it has none (yet).
+        JobNotFound: the job answers no request.
+        AnswerPending: it has not ended.
+        AnswerUnavailable: it failed, or was cancelled.
     """
-    if job.kind is not JobKind.ANSWER_REQUEST or job.status is not JobStatus.COMPLETED:
-        raise JobNotFound(
-            f"Job {job.job_id} has no answer: it is a {job.kind.value} and {job.status.value}.",
-            action="Look at the job: GET /v1/jobs/{job_id}.",
-        )
+    check_answered(job)
     return aws.lake().read_model(job.result_key or layout.answer_part(job.job_id, "answer"), Answer)
+
+
+def check_answered(job: Job) -> None:
+    """Check that a job has an answer. Raises as :func:`answer_of`."""
+    if job.kind is not JobKind.ANSWER_REQUEST:
+        raise JobNotFound(f"Job {job.job_id} answers no request.")
+    if job.status not in ENDED:
+        raise AnswerPending(f"Job {job.job_id} has not ended.", seconds=1)
+    if job.status is not JobStatus.COMPLETED:
+        reason = "was cancelled" if job.status is JobStatus.CANCELLED else f"failed{_code_of(job)}"
+        raise AnswerUnavailable(f"Job {job.job_id} {reason}, so it has no answer.")
+
+
+def _code_of(job: Job) -> str:
+    return f" ({job.error.code})" if job.error else ""
 
 
 def prompt_of(answer: Answer) -> dict[str, Any]:
@@ -108,7 +121,7 @@ def prompt_of(answer: Answer) -> dict[str, Any]:
 
 def found_by(job: Job) -> SearchResults:
     """The results of a search that has ended. Raises as :func:`answer_of`."""
-    answer_of(job)
+    check_answered(job)
     fused = read_part(job.job_id, FUSED, FusedEvidence)
     return SearchResults(
         job_id=job.job_id,

@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -21,15 +22,18 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
     RequestUnsupportedContentType,
     RequestValidationError,
 )
+from aws_lambda_powertools.shared.json_encoder import Encoder
 from pydantic import BaseModel, ValidationError
 
-from omnilake.api import problems
+from omnilake.api import problems, sizes
 from omnilake.api.access import Principal, principal_of
+from omnilake.api.pagination import DEFAULT_LIMIT
 from omnilake.errors import (
     BodyTooLarge,
     InvalidBody,
     MethodNotAllowed,
     OmniLakeError,
+    ResponseTooLarge,
     RevisionMismatch,
     RevisionRequired,
     RouteNotFound,
@@ -46,9 +50,20 @@ _METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
 
 logger = Logger()
 
+to_json: Callable[[Any], str] = partial(json.dumps, separators=(",", ":"), cls=Encoder, ensure_ascii=False)
+"""The JSON of a body. As UTF-8: escapes would take twice to four times the bytes."""
+
 M = TypeVar("M", bound=BaseModel)
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+class SeeOther(Exception):
+    """What a route answers with lies elsewhere: a response (303) that its return type says nothing of."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__("see other")
+        self.location = location
 
 
 class _Resolver(APIGatewayHttpResolver):
@@ -58,16 +73,28 @@ class _Resolver(APIGatewayHttpResolver):
         """Methods that some route takes at a path."""
         return sorted({each.method for each in self._static_routes + self._dynamic_routes if each.rule.match(path)})
 
+    def is_list(self, path: str) -> bool:
+        """Whether GET of a path gives a page of a list, as long as its ``limit`` says."""
+        return any(
+            each.method == "GET" and "limit" in {parameter.alias for parameter in each.dependant.query_params}
+            for each in self._static_routes + self._dynamic_routes
+            if each.rule.match(path)
+        )
+
 
 def make_router() -> Router:
     """An empty router: the routes of one concern."""
     return Router()  # type: ignore[no-untyped-call]
 
 
-def make_app(*routers: Router) -> APIGatewayHttpResolver:
+def make_app(*routers: Router) -> _Resolver:
     """A resolver of these routers, as a function serves them and as the OpenAPI document describes them."""
     app = _Resolver(
-        enable_validation=True, response_validation_error_http_code=500, json_body_deserializer=parse_body, debug=False
+        enable_validation=True,
+        response_validation_error_http_code=500,
+        json_body_deserializer=parse_body,
+        serializer=to_json,
+        debug=False,
     )
     for router in routers:
         app.include_router(router)
@@ -88,6 +115,9 @@ def make_app(*routers: Router) -> APIGatewayHttpResolver:
     def refused(error: OmniLakeError) -> Response[Any]:
         return _problem(error)
 
+    def elsewhere(told: SeeOther) -> Response[Any]:
+        return Response(status_code=303, headers={"Location": told.location, "Cache-Control": "no-store"}, body="")
+
     def failed(error: Exception) -> Response[Any]:
         return _problem(_told(error))
 
@@ -96,6 +126,7 @@ def make_app(*routers: Router) -> APIGatewayHttpResolver:
         RequestValidationError: invalid,
         RequestUnsupportedContentType: unsupported,
         OmniLakeError: refused,
+        SeeOther: elsewhere,
         Exception: failed,
     }
     for kind, respond in handlers.items():
@@ -110,7 +141,7 @@ def api_handler(*routers: Router) -> Handler:
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         began = time.monotonic()
         try:
-            response = _serve(app, event, context)
+            response = _serve_what_fits(app, event, context)
         except Exception as error:  # noqa: BLE001 (the last place: the caller gets a problem, the log the reason)
             told = error if isinstance(error, OmniLakeError) else _told(error)
             response = _raw_problem(told, _request_id(event))
@@ -138,6 +169,19 @@ def _serve(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> 
         context,
         lambda: app.resolve(event, context),
     )
+
+
+def _serve_what_fits(app: _Resolver, event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Of a list whose page is more than a response can hold, a shorter one; its cursor leads on."""
+    response = _serve(app, event, context)
+    while not sizes.fits(response):
+        query = event.get("queryStringParameters") or {}
+        limit = int(query.get("limit") or DEFAULT_LIMIT) // 2
+        if not limit or _method(event) != "GET" or not app.is_list(event["rawPath"]):
+            raise ResponseTooLarge("What is asked for is more than the 6 MB that a response can hold.")
+        event = {**event, "queryStringParameters": {**query, "limit": str(limit)}}
+        response = _serve(app, event, context)
+    return response
 
 
 # --- what routes use --------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import Field
 
 from omnilake import archives, catalogue, uploads
-from omnilake.api import pagination
+from omnilake.api import pagination, sizes
 from omnilake.api.access import Principal, Right
 from omnilake.api.app import answer, caller, check_match, etag_of, header, make_router, page
 from omnilake.api.schemas import LIMIT, ArchiveIdPath, Body, Cursor, Limit, Page
@@ -147,7 +147,7 @@ def content(
 ) -> Response[Any]:
     who = caller()
     allowed(who, Right.READ, archive_id)
-    span = catalogue.text(catalogue.version(archive_id, entry_id, version, who.tenant), start, end)
+    span = held(catalogue.text(catalogue.version(archive_id, entry_id, version, who.tenant), start, end))
     if "text/plain" in (header("accept") or ""):
         return Response(
             status_code=200,
@@ -267,6 +267,12 @@ def _collected(who: Principal, archive_id: str, fields: dict[str, Any], **more: 
 def allowed(who: Principal, right: Right, archive_id: str) -> Archive:
     """An archive that a principal has a right over. Raises ``ArchiveNotFound``, ``Forbidden``."""
     return who.check(right, archives.get_archive(archive_id))
+
+
+def held(span: TextSpan) -> TextSpan:
+    """As much of the beginning of a span as a response can hold; its ``end`` says where to go on."""
+    text = sizes.fitting(span.text)
+    return span if text == span.text else span.model_copy(update={"text": text, "end": span.start + len(text)})
 
 
 def tenant_of(who: Principal) -> dict[str, str]:

@@ -66,6 +66,8 @@ _STATUS: dict[type[OmniLakeError], HTTPStatus] = {
     errors.SourceBusy: HTTPStatus.CONFLICT,
     errors.SourceTypeInUse: HTTPStatus.CONFLICT,
     errors.JobEnded: HTTPStatus.CONFLICT,
+    errors.AnswerPending: HTTPStatus.CONFLICT,
+    errors.AnswerUnavailable: HTTPStatus.CONFLICT,
     errors.RequestInProgress: HTTPStatus.CONFLICT,
     errors.RevisionMismatch: HTTPStatus.PRECONDITION_FAILED,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -107,7 +109,7 @@ def headers_of(error: OmniLakeError) -> dict[str, str | list[str]]:
     status = status_of(error)
     found: dict[str, str | list[str]] = {"Cache-Control": "no-store"}
     if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS} or isinstance(
-        error, errors.RequestInProgress
+        error, errors.RequestInProgress | errors.AnswerPending
     ):
         found["Retry-After"] = str(error.details.get("seconds", RETRY_AFTER_S))
     if "allow" in error.details:

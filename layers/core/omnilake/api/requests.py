@@ -11,14 +11,16 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import Field
 
 from omnilake import archives, aws, layout
+from omnilake.api import sizes
 from omnilake.api.access import Right
-from omnilake.api.app import answer, caller, etag_of, header, make_router
+from omnilake.api.app import JSON, SeeOther, answer, caller, etag_of, header, make_router, to_json
 from omnilake.api.schemas import Body, JobIdPath
 from omnilake.api.waiting import JobView, accepted, ended, find, view
 from omnilake.calling import call
 from omnilake.clock import now
 from omnilake.errors import Forbidden, InvalidRequest, JobNotFound
-from omnilake.models import Answer, Deliverable, InformationRequest, Job, JobKind, JobStatus, Model
+from omnilake.models import ENDED, Answer, Deliverable, InformationRequest, Job, JobKind, JobStatus, Model
+from omnilake.settings import settings
 
 router = make_router()
 
@@ -170,15 +172,19 @@ def scored(job_id: str, body: NewScore) -> Score:
 
 @router.get("/v1/answers/<job_id>", tags=["answers"], summary="An answer")
 def describe_answer(job_id: JobIdPath) -> Response[Answer]:
-    found = _answer(job_id)
-    return answer(found, etag=etag_of(found))
+    job = _own(job_id)
+    return _told(job, _answer_of(job))
 
 
 @router.get("/v1/answers/<job_id>/prompt", tags=["answers"], summary="The prompt of an answer")
 def prompt(job_id: JobIdPath) -> Response[dict[str, Any]]:
     from omnilake.answering.reading import prompt_of
 
-    return answer(prompt_of(_answer(job_id)))
+    found = _answer(job_id)
+    prompt = prompt_of(found)
+    if sizes.holds(to_json(prompt)):
+        return answer(prompt)
+    raise _linked(found.prompt_key)
 
 
 @router.get("/v1/answers/<job_id>/citations/<number>", tags=["answers"], summary="What a citation points at")
@@ -211,18 +217,30 @@ def _found(job_id: str, *, wait: bool) -> Response[Any]:
     from omnilake.answering.reading import found_by
 
     job, _ = ended(job_id, 25 if wait else 0)
-    if job.status is JobStatus.COMPLETED:
-        return answer(found_by(job).model_dump(mode="json"))
-    return accepted(job_id)
+    return answer(found_by(job).model_dump(mode="json")) if job.status in ENDED else accepted(job_id)
 
 
 def _answered(job_id: str) -> Response[Any]:
     job, waited = ended(job_id)
     if waited and job.status is JobStatus.COMPLETED:
-        from omnilake.answering.reading import answer_of
-
-        return answer(answer_of(job), location=f"/v1/jobs/{job_id}", preference_applied=f"wait={waited}")
+        return _told(job, _answer_of(job), location=f"/v1/jobs/{job_id}", preference_applied=f"wait={waited}")
     return accepted(job_id)
+
+
+def _told(job: Job, found: Answer, **headers: Any) -> Response[Any]:
+    """The response with an answer; a link to it (303) where it is more than a response can hold."""
+    if sizes.holds(found.model_dump_json()):
+        return answer(found, etag=etag_of(found), **headers)
+    raise _linked(job.result_key or layout.answer_part(job.job_id, "answer"))
+
+
+def _linked(key: str) -> SeeOther:
+    """The way to an object of the lake."""
+    from omnilake.answering.reading import LINK_SECONDS
+
+    where = {"Bucket": settings().require("lake_bucket"), "Key": key, "ResponseContentType": JSON}
+    signed = aws.client("s3").generate_presigned_url("get_object", Params=where, ExpiresIn=LINK_SECONDS)
+    return SeeOther(str(signed))
 
 
 def _own(job_id: str) -> Job:
@@ -233,9 +251,13 @@ def _own(job_id: str) -> Job:
 
 
 def _answer(job_id: str) -> Answer:
+    return _answer_of(_own(job_id))
+
+
+def _answer_of(job: Job) -> Answer:
     from omnilake.answering.reading import answer_of
 
-    return answer_of(_own(job_id))
+    return answer_of(job)
 
 
 def _score(job_id: str) -> Score | None:

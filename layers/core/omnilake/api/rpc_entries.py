@@ -102,7 +102,7 @@ def get_entry(body: Annotated[NamedEntry, BodyParameter()]) -> Response[EntryCon
     who = caller()
     archive_id = _home(who, body.entry_id, Right.READ)
     version = catalogue.version(archive_id, body.entry_id, tenant=who.tenant)
-    span = catalogue.text(version)
+    span = entries.held(catalogue.text(version))
     return answer(
         EntryContent(
             entry_id=body.entry_id,

@@ -24,7 +24,7 @@ from pydantic import TypeAdapter
 from omnilake import __version__
 from omnilake.client import request_definitions as definitions
 from omnilake.client.concurrency import async_call, async_pause
-from omnilake.client.problems import error_of
+from omnilake.client.problems import error_of, problem_of
 from omnilake.client.retrying import Retries, repeatable
 from omnilake.client.signing import authentication, find_endpoint
 from omnilake.client.types import (
@@ -47,7 +47,7 @@ from omnilake.client.types import (
     UploadTarget,
 )
 from omnilake.client.uploading import MULTIPART_BYTES, Counted, Part, checked, opened
-from omnilake.errors import EmptyDocument, EndpointUnreachable, StageFailed, by_code
+from omnilake.errors import EmptyDocument, EndpointUnreachable, RequestInProgress, StageFailed, by_code
 from omnilake.models import ENDED, Answer, Archive, ArchiveAccess, JobKind, JobStatus
 
 if TYPE_CHECKING:
@@ -521,7 +521,9 @@ class AsyncAnswers(_Resource):
         """The answer of a completed request.
 
         Raises:
-            JobNotFound: there is no such job, or it has no answer (yet).
+            JobNotFound: there is no such job, or it answers no request.
+            AnswerPending: it has not ended.
+            AnswerUnavailable: it failed or was cancelled.
         """
         return _parsed(await self._client.send("GET", f"/v1/answers/{_part(job_id)}"), Answer)
 
@@ -849,10 +851,12 @@ class AsyncOmniLake:
         asked = {name: str(value) for name, value in (query or {}).items() if value not in (None, "")}
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         known = {name.lower(): value for name, value in told.items()}
-        attempt = 0
+        attempt, auth = 0, self._auth
         while True:
             try:
-                answer = await http.request(method, path, params=asked or None, content=content, headers=told)
+                answer = await http.request(
+                    method, path, params=asked or None, content=content, headers=told, auth=auth
+                )
             except httpx2.TransportError as error:
                 unsent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
                 pause = self._retries.pause(attempt) if unsent or repeatable(method, None, known) else None
@@ -861,6 +865,10 @@ class AsyncOmniLake:
                         f"{http.base_url.host} gave no answer: {type(error).__name__}."
                     ) from error
             else:
+                if answer.status_code == 303:  # more than the API can hand over: a link that is signed already
+                    method, path, asked, content, told = "GET", answer.headers["location"], {}, None, {}
+                    auth = _NONE
+                    continue
                 if answer.status_code < 400:
                     return answer
                 pause = None
@@ -966,7 +974,7 @@ class AsyncOmniLake:
 
 def _in_progress(answer: httpx2.Response) -> bool:
     """Whether an earlier attempt of the same call is still worked on."""
-    return answer.status_code == 409 and "retry-after" in answer.headers
+    return answer.status_code == 409 and problem_of(409, answer.content).code == RequestInProgress.code
 
 
 def _parsed(answer: httpx2.Response, model: type[T]) -> T:
