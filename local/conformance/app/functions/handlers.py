@@ -31,6 +31,14 @@ def echo(event: Any, context: Any) -> dict[str, Any]:
     }
 
 
+def respond(event: Any, context: Any) -> Any:
+    """What the body of an HTTP API's call says; ``repeat`` times its ``body``."""
+    told = json.loads(event["body"])
+    if "repeat" in told:
+        told["body"] *= told.pop("repeat")
+    return told
+
+
 def square(event: Any, context: Any) -> dict[str, Any]:
     """Square of ``n``."""
     return {"n": event["n"], "square": event["n"] ** 2}
