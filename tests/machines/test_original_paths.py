@@ -57,7 +57,7 @@ def archive(own: Followed) -> str:
 class TestArchivesAndEntries:
     def test_an_archive_is_described_changed_listed_and_deleted(self, own: Followed) -> None:
         archive_id = unique()
-        configuration = {"archive_type": "VECTOR", "retain_latest_originals_only": False}
+        configuration = definitions.VectorArchiveConfiguration(retain_latest_originals_only=False)
         made = own.send(definitions.CreateArchive(archive_id, "Tides", configuration=configuration))
         assert (made["archive_id"], made["retain_latest_originals_only"]) == (archive_id, False)
         own.send(definitions.UpdateArchive(archive_id, "Piers", tag_hint_instructions="tides; piers"))

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wire import ENDPOINT, Wire, any_archive, any_job, problem, reply
 
+from omnilake.client import request_definitions as definitions
 from omnilake.client.client import OmniLake
 from omnilake.client.problems import UnknownProblem
 from omnilake.client.request_definitions import AddEntry, ArchiveInformationRequest, CreateArchive, InformationRequest
@@ -66,6 +67,19 @@ class TestWhatIsSent:
             "GET /v1/archives/docs/entries/a%2F..%2Fb%20c%3Fd%23%C3%A9%0A",
             "GET /v1/jobs/..%2Farchives",
         ]
+
+    def test_an_archive_of_the_later_form_of_omnilake_has_its_configuration(self) -> None:
+        configurations = (
+            (definitions.BasicArchiveConfiguration(), {"archive_type": "BASIC"}),
+            (
+                definitions.VectorArchiveConfiguration(tag_hint_instructions="ships"),
+                {"archive_type": "VECTOR", "tag_hint_instructions": "ships"},
+            ),
+        )
+        for configuration, told in configurations:
+            wire = Wire([reply(any_archive(), 201)])
+            wire.client().create_archive(definitions.CreateArchive("docs", configuration=configuration))
+            assert wire.bodies() == [{"archive_id": "docs", "configuration": told}]
 
     def test_reads_and_searches_carry_no_idempotency_key(self) -> None:
         wire = Wire([reply(any_job()), reply({"results": []})])
@@ -133,7 +147,6 @@ class TestTheSurfaceOfOmniLake:
         ]
 
     def test_every_request_has_a_method_of_its_name_in_both_clients(self) -> None:
-        from omnilake.client import request_definitions as definitions
         from omnilake.client.client import AsyncOmniLake
 
         paths = {each.path for each in definitions.RequestBody.__subclasses__() if each.path}

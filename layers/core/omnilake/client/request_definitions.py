@@ -42,6 +42,23 @@ def _plain(value: Any) -> Any:
 
 
 @dataclass
+class BasicArchiveConfiguration(RequestBody):
+    """The ``configuration`` of a :class:`CreateArchive` of the later form."""
+
+    retain_latest_originals_only: bool | None = None
+    archive_type: str = "BASIC"
+
+
+@dataclass
+class VectorArchiveConfiguration(RequestBody):
+    """As :class:`BasicArchiveConfiguration`; archives of both types are kept in one way."""
+
+    retain_latest_originals_only: bool | None = None
+    tag_hint_instructions: str | None = None
+    archive_type: str = "VECTOR"
+
+
+@dataclass
 class CreateArchive(RequestBody):
     """A new archive.
 
