@@ -5,9 +5,11 @@ What a route refuses by itself is tested in tests/unit/api; here is what gateway
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -108,8 +110,36 @@ def noah(users: Users) -> Caller:
 class TestBodies:
     @pytest.mark.parametrize(
         "body",
-        [b'{"archives": [', b"\xff\xfe{}", b'{"content": "\\ud800"}', b'{"content": NaN}', b"[" * 100_000],
-        ids=["cut off", "no UTF-8", "a lone surrogate", "no number", "100,000 deep"],
+        [
+            b'{"archives": [',
+            b"\xff\xfe{}",
+            b'{"content": "\\ud800"}',
+            b'{"\\ud800": 1}',
+            b'{"content": NaN}',
+            b'{"content": -Infinity}',
+            b"[" * 100_000,
+            b'{"content": "One.", "content": "Two."}',
+            b'{"content": "One."} x',
+            b'{"content": "a\x00b"}',
+            b'\xef\xbb\xbf{"content": "One."}',
+            b'{"content": ' + b"9" * 5_000 + b"}",
+            gzip.compress(b'{"content": "One."}'),
+        ],
+        ids=[
+            "cut off",
+            "no UTF-8",
+            "a lone surrogate",
+            "a lone surrogate as a name",
+            "no number",
+            "no end",
+            "100,000 deep",
+            "a name twice",
+            "more behind it",
+            "a control character",
+            "a byte order mark",
+            "a number of 5,000 digits",
+            "gzip",
+        ],
     )
     def test_what_is_no_json_starts_nothing(self, mara: Lake, body: bytes) -> None:
         before = mara.jobs()
@@ -118,9 +148,60 @@ class TestBodies:
         assert mara.jobs() == before
 
     @pytest.mark.parametrize(
+        "kind",
+        [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "application/merge-patch+json",
+            "json",
+        ],
+    )
+    def test_another_media_type_starts_nothing(self, mara: Lake, kind: str) -> None:
+        before = mara.jobs()
+        body = json.dumps({"content": FACT}).encode()
+        refused = mara.caller.send("POST", f"{mara.path}/entries", body, content_type=kind)
+        refusal(refused, 415, "MEDIA_TYPE_UNSUPPORTED")
+        assert mara.jobs() == before
+
+    @pytest.mark.parametrize("wait", ["wait", "wait=", "wait=-1", "wait=1e3", "wait=1.5", "wait=soon"])
+    def test_a_preference_that_is_none_starts_nothing(self, mara: Lake, wait: str) -> None:
+        before = mara.jobs()
+        asked = {"archives": [mara.archive_id], "question": QUESTION}
+        for path, body in (
+            ("/v1/requests", asked),
+            ("/v1/search", asked),
+            (f"/v1/requests/{mara.job_id}/replay", {}),
+            (f"{mara.path}/entries", {"content": "One."}),
+        ):
+            refusal(mara.caller.send("POST", path, body, Prefer=wait), 422, "FIELDS_INVALID", "header.Prefer")
+        assert mara.jobs() == before
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "s3://",
+            "s3:///a",
+            "http://bucket/a/",
+            "s3://bucket",
+            "s3://b\x00d/a/",
+            "s3://Bad_Bucket/a/",
+            "s3://bucket/a\n",
+        ],
+    )
+    def test_what_is_no_address_in_s3_starts_no_collection(self, mara: Lake, address: str) -> None:
+        before = mara.jobs()
+        for name in ("prefix", "manifest"):
+            refused = mara.caller.send("POST", f"{mara.path}/collections", {name: address})
+            refusal(refused, 422, "FIELDS_INVALID", name)
+        assert mara.jobs() == before
+
+    @pytest.mark.parametrize(
         ("path", "body", "field"),
         [
             ("/entries", {"content": 7}, "content"),
+            ("/entries", {"content": FACT, "\x00": 1}, "?"),
+            ("/entries", {"content": FACT, "metadata": {"a": {"b": 1}}}, "metadata.a"),
             ("/entries", {"content": FACT, "colour": "red"}, "colour"),
             ("/entries", {"content": FACT, "sources": "https://example.com"}, "sources"),
             ("/collections", {"prefix": ["incoming/"]}, "prefix"),
@@ -171,6 +252,25 @@ class TestBodies:
         refusal(mara.caller.send("POST", "/v1/requests", asked), 422, code, "question")
         assert mara.jobs() == before
 
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"filters": [{"field": "page", "operator": "eq", "value": "a'); DROP TABLE x; --"}]}, "filters"),
+            ({"filters": [{"field": "page", "operator": "eq", "value": 2**63}]}, "filters"),
+            ({"filters": [{"field": "colour", "operator": "eq", "value": "red"}]}, "filters"),
+            ({"filters": [{"field": "entry", "operator": "in", "value": ["e1"] * 201}]}, "filters"),
+            ({"mode": "RELATED"}, "related_to"),
+        ],
+    )
+    def test_a_scope_that_can_not_be_is_refused_before_a_job_is_made(
+        self, mara: Lake, body: dict[str, Any], field: str
+    ) -> None:
+        before = mara.jobs()
+        asked = {"archives": [mara.archive_id], "question": QUESTION} | body
+        for path in ("/v1/requests", "/v1/search"):
+            refusal(mara.caller.send("POST", path, asked), 422, "REQUEST_INVALID", field)
+        assert mara.jobs() == before
+
     def test_a_content_over_the_limit_is_refused_and_kept_nowhere(self, mara: Lake) -> None:
         before = mara.jobs()
         refusal(
@@ -191,6 +291,99 @@ class TestBodies:
         refused = mara.caller.send("POST", f"{mara.path}/entries", b" " * (10 * MIB + 1))
         assert (refused.status_code, refused.json()) == (413, {"message": "Request Entity Too Large"})
         assert mara.jobs() == before
+
+
+def _paths() -> list[tuple[str, set[str]]]:
+    """Path templates of the API's description, each with its methods."""
+    document = json.loads(Path(api.__file__).with_name("openapi.json").read_text(encoding="utf-8"))
+    return [(path, {method.upper() for method in operations}) for path, operations in document["paths"].items()]
+
+
+class TestPathsAndMethods:
+    @pytest.fixture
+    def ids(self, mara: Lake) -> dict[str, str]:
+        return {
+            "archive_id": mara.archive_id,
+            "entry_id": mara.entry_id,
+            "job_id": mara.job_id,
+            "other_job_id": mara.job_id,
+            "number": "1",
+            "source_id": mara.source_id,
+            "upload_id": mara.upload_id,
+            "name": "website",
+        }
+
+    @pytest.mark.parametrize(("path", "methods"), [each for each in _paths() if each[0].startswith("/v1/")])
+    def test_other_methods_are_refused_with_those_that_it_takes(
+        self, mara: Lake, ids: dict[str, str], path: str, methods: set[str]
+    ) -> None:
+        for method in {"GET", "PUT", "POST", "PATCH", "DELETE"} - methods:
+            body = {} if method in {"PUT", "POST", "PATCH"} else None
+            refused = mara.caller.send(method, path.format_map(ids), body, If_Match="*")
+            refusal(refused, 405, "METHOD_NOT_ALLOWED")
+            assert set(refused.headers["Allow"].split(", ")) == methods
+
+    @pytest.mark.parametrize(("path", "methods"), _paths())
+    def test_a_path_is_taken_as_it_is_or_not_at_all(
+        self, mara: Lake, ids: dict[str, str], path: str, methods: set[str]
+    ) -> None:
+        told = path.format_map(ids)
+        for odd in (
+            f"{told}/",
+            f"{told}//",
+            f"{told}/more/of/it/all",
+            f"{told}%2F",
+            f"{told}%00",
+            told.replace("/v1/", "/v1//"),
+        ):
+            if odd == told:
+                continue  # OmniLake's own paths have one part
+            refused = mara.caller.send("GET", odd)
+            code = refused.json()["code"]
+            assert code in {"ROUTE_NOT_FOUND", "FIELDS_INVALID", "METHOD_NOT_ALLOWED"}, (odd, refused.text)
+            refusal(refused, {"ROUTE_NOT_FOUND": 404, "FIELDS_INVALID": 422, "METHOD_NOT_ALLOWED": 405}[code], code)
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "limit=0",
+            "limit=-1",
+            "limit=1e9",
+            "limit=101",
+            "limit=",
+            "limit=x",
+            "limit=1&limit=2",
+            "colour=red",
+            "%00=1",
+            "=1",
+        ],
+    )
+    def test_a_query_that_does_not_fit_is_refused(self, mara: Lake, query: str) -> None:
+        for path in (
+            "/v1/archives",
+            "/v1/jobs",
+            "/v1/sources",
+            f"{mara.path}/entries",
+            f"{mara.path}/entries/{mara.entry_id}/chunks",
+            f"/v1/jobs/{mara.job_id}/items",
+            f"/v1/jobs/{mara.job_id}/events",
+        ):
+            refusal(mara.caller.send("GET", f"{path}?{query}"), 422, "FIELDS_INVALID")
+
+    @pytest.mark.parametrize("tag", ["", '"', "nonsense", 'W/"x"', '"a", "b"', ",", "*, x"])
+    def test_a_revision_that_is_none_changes_nothing(self, mara: Lake, tag: str) -> None:
+        entry = f"{mara.path}/entries/{mara.entry_id}"
+        before = mara.jobs()
+        for method, path, body in (
+            ("PATCH", mara.path, {"description": "Mine now."}),
+            ("PUT", f"{mara.path}/access", {"read": ["*"]}),
+            ("DELETE", mara.path, None),
+            ("PUT", entry, {"content": "Mine now."}),
+            ("DELETE", entry, None),
+        ):
+            refusal(mara.caller.send(method, path, body, If_Match=tag), 412, "REVISION_MISMATCH")
+        assert mara.jobs() == before
+        assert mara.caller.send("GET", mara.path).json()["description"] == ""
 
 
 class TestCursors:
@@ -510,7 +703,24 @@ class TestRepeatedCalls:
         assert (made.status_code, others.status_code) == (201, 201)
         assert made.json()["archive_id"] != others.json()["archive_id"]
 
-    @pytest.mark.parametrize("key", ["", "x" * 256, "k\tk"])
+    def test_of_calls_at_once_under_one_key_one_is_done(self, mara: Lake) -> None:
+        key, before, many = unique("key-"), set(mara.jobs()), 6
+        body = {"content": f"The bell of buoy {key} rings."}
+
+        def call(_: int) -> requests.Response:
+            return mara.caller.send("POST", f"{mara.path}/entries", body, Idempotency_Key=key)
+
+        with ThreadPoolExecutor(many) as threads:
+            answers = list(threads.map(call, range(many)))
+        told = {each.json()["job_id"] for each in answers if each.status_code == 202}
+        for each in answers:
+            if each.status_code != 202:
+                refusal(each, 409, "REQUEST_IN_PROGRESS")
+                assert each.headers["Retry-After"]
+        assert {*mara.jobs()} - before == told
+        assert len(told) == 1
+
+    @pytest.mark.parametrize("key", ["", "x" * 256, "x" * 9_000, "k\tk"])
     def test_a_key_that_is_none_is_refused(self, mara: Lake, key: str) -> None:
         made = unique()
         refused = mara.caller.send("POST", "/v1/archives", {"archive_id": made}, Idempotency_Key=key)

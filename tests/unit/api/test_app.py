@@ -125,6 +125,25 @@ def test_a_body_that_is_no_json_is_refused(send: Send, body: str) -> None:
     assert told["title"]
 
 
+@pytest.mark.parametrize(
+    "body", ['{"name": "a", "name": "b"}', '{"name": "a", "count": 1, "count": 1}', '[{"a": 1, "a": 2}]']
+)
+def test_a_body_that_says_a_field_twice_is_refused(send: Send, seen: list[Order], body: str) -> None:
+    problem(send("POST", "/v1/orders", body), 400, "BODY_INVALID")
+    assert seen == []
+
+
+@pytest.mark.parametrize("kind", ["application/json", "APPLICATION/JSON", "Application/Json; charset=UTF-8"])
+def test_a_media_type_counts_in_any_case(send: Send, kind: str) -> None:
+    assert send("POST", "/v1/orders", {"name": "x"}, headers={"content-type": kind}).status == 201
+
+
+def test_a_preference_that_is_none_is_refused_before_anything_is_begun(send: Send, seen: list[Order]) -> None:
+    told = problem(send("POST", "/v1/orders", {"name": "x"}, headers={"prefer": "wait=soon"}), 422, "FIELDS_INVALID")
+    assert [each["field"] for each in told["errors"]] == ["header.Prefer"]
+    assert seen == []
+
+
 def test_bytes_that_are_no_text_are_refused(send: Send, api: Any) -> None:
     import base64
 

@@ -166,7 +166,7 @@ class TestAdding:
         other = {"sub": "anna", "business": "others"}
         assert send("GET", f"/v1/archives/theirs/entries/{told['entry_id']}", claims=other).status == 404
         assert send("GET", "/v1/archives/theirs/entries", claims=other).json["items"] == []
-        assert send("POST", "/v1/archives/theirs/collections", {"prefix": "s3://x/y"}, claims=TENANT).status == 403
+        assert send("POST", "/v1/archives/theirs/collections", {"prefix": "s3://box/y"}, claims=TENANT).status == 403
 
 
 class TestReading:
@@ -280,7 +280,7 @@ class TestChanging:
         for method, path, body in (
             ("POST", "entries", NOTE),
             ("POST", "uploads", {"name": "a.md", "bytes": 5}),
-            ("POST", "collections", {"prefix": "s3://b/p"}),
+            ("POST", "collections", {"prefix": "s3://box/p"}),
             ("POST", "reindex", {}),
         ):
             assert send(method, f"/v1/archives/shared/{path}", body, **AS_NOAH).status == 403
@@ -296,11 +296,11 @@ class TestChanging:
             return {"job_id": "collect-1", "execution_arn": "arn"}
 
         monkeypatch.setattr(routes, "call", call)
-        assert send("POST", "/v1/archives/notes/collections", {"prefix": "s3://b/p"}).status == 202
+        assert send("POST", "/v1/archives/notes/collections", {"prefix": "s3://box/p"}).status == 202
         assert send("POST", "/v1/archives/notes/reindex", {}).status == 202
         asked = [event["request"] for _, event in seen]
         assert asked == [
-            {"archive_id": "notes", "prefix": "s3://b/p", "manifest": ""},
+            {"archive_id": "notes", "prefix": "s3://box/p", "manifest": ""},
             {"archive_id": "notes", "reindex": True, "entry_ids": []},
         ]
         assert {event["started_by"] for _, event in seen} == {MARA}

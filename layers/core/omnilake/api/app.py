@@ -28,6 +28,7 @@ from pydantic import BaseModel, ValidationError
 from omnilake.api import problems, sizes
 from omnilake.api.access import Principal, principal_of
 from omnilake.api.pagination import DEFAULT_LIMIT
+from omnilake.api.preferences import wait_of
 from omnilake.errors import (
     BodyTooLarge,
     InvalidBody,
@@ -156,6 +157,7 @@ def _serve(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> 
     _check_body(event)
     who = principal_of(event["requestContext"])
     headers = event.get("headers") or {}
+    wait_of(headers.get("prefer"))  # before anything is begun that it would come too late for
     key = headers.get("idempotency-key")
     if key is None or _method(event) != "POST":
         return app.resolve(event, context)
@@ -281,31 +283,32 @@ def parse_body(body: str | None) -> Any:
     """The JSON of a body; None without one.
 
     Raises:
-        InvalidBody: it is none, or holds what UTF-8 or JSON can't hold.
+        InvalidBody: it is none, holds what UTF-8 or JSON can't hold, or says twice what a field is.
     """
     if body is None or body == "":
         return None
     try:
-        parsed = json.loads(body, parse_constant=_no_constant)
+        parsed = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_no_name_twice)
         json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
-        raise InvalidBody("The body is no JSON, or holds what UTF-8 can't hold.") from error
+        raise InvalidBody("The body is no JSON, holds what UTF-8 can't hold, or a name twice.") from error
     return parsed
 
 
 # --- what every call goes through -------------------------------------------------------------------------------
 
 
-def _check_body(event: Mapping[str, Any]) -> None:
+def _check_body(event: dict[str, Any]) -> None:
     body = event.get("body")
     if not body or _method(event) not in _METHODS_WITH_BODY:
         return
     size = len(body) * 3 // 4 if event.get("isBase64Encoded") else len(body)
     if size > MAX_BODY_BYTES:
         raise BodyTooLarge(f"The body has over {MAX_BODY_BYTES:,} bytes.")
-    told = str((event.get("headers") or {}).get("content-type") or "").split(";")[0].strip().lower()
-    if told != JSON:
+    headers = event.get("headers") or {}
+    if str(headers.get("content-type") or "").split(";")[0].strip().lower() != JSON:
         raise UnsupportedMediaType("The body is not of the type application/json.")
+    headers["content-type"] = JSON  # as Powertools knows it: in lower case
 
 
 def _known_query(app: APIGatewayHttpResolver, next_middleware: Callable[..., Response[Any]]) -> Response[Any]:
@@ -330,6 +333,14 @@ def _conditional(app: APIGatewayHttpResolver, next_middleware: Callable[..., Res
         if tag in named or "*" in named:
             return Response(status_code=304, headers={"Etag": tag, "Cache-Control": "no-store"}, body="")
     return response
+
+
+def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Parsers differ in which of two they take; RFC 8259 leaves it open."""
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        raise ValueError("a name twice")
+    return told
 
 
 def _no_constant(_: str) -> None:
@@ -384,7 +395,7 @@ def _problem(error: OmniLakeError) -> Response[Any]:
 
 
 def _raw_problem(error: OmniLakeError, request: str) -> dict[str, Any]:
-    body = problems.problem_of(error, request)
+    body = problems.problem_of(error, request, list(error.details.get("fields", ())))
     return {
         "statusCode": body.status,
         "headers": {"Content-Type": problems.MEDIA_TYPE, **problems.headers_of(error)},

@@ -32,6 +32,9 @@ Version = Annotated[str, Query(pattern=r"^[0-9A-Za-z-]{0,120}$", description="Th
 
 _TAGS = ["entries"]
 
+_S3_ADDRESS = r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\x00-\x1f]*)?$"
+"""Of what lies in a bucket; empty: not given."""
+
 
 class AcceptedEntry(JobView):
     """The job that an entry version is ingested, or removed, by."""
@@ -49,8 +52,8 @@ class Parts(Body):
 class NewCollection(Body):
     """Documents that lie below an S3 prefix, or that a manifest lists; exactly one of the two."""
 
-    prefix: str = Field(default="", max_length=1_100)
-    manifest: str = Field(default="", max_length=1_100)
+    prefix: str = Field(default="", max_length=1_100, pattern=_S3_ADDRESS)
+    manifest: str = Field(default="", max_length=1_100, pattern=_S3_ADDRESS)
 
 
 class Reindexing(Body):

@@ -19,7 +19,17 @@ from omnilake.api.waiting import JobView, accepted, ended, find, view
 from omnilake.calling import call
 from omnilake.clock import now
 from omnilake.errors import Forbidden, InvalidRequest, JobNotFound
-from omnilake.models import ENDED, Answer, Deliverable, InformationRequest, Job, JobKind, JobStatus, Model
+from omnilake.models import (
+    ENDED,
+    Answer,
+    Deliverable,
+    InformationRequest,
+    Job,
+    JobKind,
+    JobStatus,
+    Model,
+    RetrievalMode,
+)
 from omnilake.settings import settings
 
 router = make_router()
@@ -84,7 +94,7 @@ def submit(request: dict[str, Any]) -> str:
     from omnilake.answering.parts import parse_request
 
     who = caller()
-    _check_as_of(parse_request(json.dumps(request).encode()))
+    _check(parse_request(json.dumps(request).encode()))
     for archive_id in dict.fromkeys(request["archives"]):
         who.check(Right.READ, archives.get_archive(archive_id))
     if request.get("destination_archive"):
@@ -104,15 +114,23 @@ def submit(request: dict[str, Any]) -> str:
     return str(call("submit_request_function_arn", event)["job_id"])
 
 
-def _check_as_of(asked: InformationRequest) -> None:
-    if not asked.as_of:
-        return
+def _check(asked: InformationRequest) -> None:
+    """What the plan would refuse, refused before there is a job."""
     from omnilake.answering.scoping import parse_as_of
+    from omnilake.retrieval import filters
 
+    if asked.mode is RetrievalMode.RELATED and not asked.related_to:
+        message = "A RELATED request names no earlier answer."
+        fault = {"field": "related_to", "message": message}
+        raise InvalidRequest(message, action="Give its job id as related_to.", fields=[fault])
+    field = "filters"
     try:
-        parse_as_of(asked.as_of, archives=len({*asked.archives}))
+        filters.check(asked.filters)
+        field = "as_of"
+        if asked.as_of:
+            parse_as_of(asked.as_of, archives=len({*asked.archives}))
     except InvalidRequest as error:
-        fault = {"field": "as_of", "message": error.message}
+        fault = {"field": field, "message": error.message}
         raise InvalidRequest(error.message, action=error.action, fields=[fault]) from None
 
 

@@ -12,15 +12,12 @@ from pydantic import Field
 from omnilake import archives, aws, jobs
 from omnilake.api.access import Principal, Right
 from omnilake.api.app import answer, header, remaining_s
-from omnilake.errors import ArchiveNotFound, InvalidFields, JobNotFound
+from omnilake.api.preferences import wait_of
+from omnilake.errors import ArchiveNotFound, JobNotFound
 from omnilake.models import ENDED, Job, JobKind, JobStatus, LedgerLine
-
-MAX_WAIT_S = 25
-"""Longest wait for a job's end; API Gateway gives up after 30 s."""
 
 _PAUSES_S = (0.05, 0.5)
 _LEFT_S = 3.0
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?", re.IGNORECASE)
 
 
 class JobView(Job):
@@ -95,11 +92,8 @@ def ended(job_id: str, least_s: int = 0) -> tuple[Job, int]:
 
     Returns:
         The job, ended or not, and the seconds that were to be waited at most; 0: none.
-
-    Raises:
-        InvalidFields: the preference is no number of seconds.
     """
-    wait = max(preferred_wait(), least_s)
+    wait = max(wait_of(header("prefer")), least_s)
     # of the function's own time something is left to answer with: it began late when it was started for this call
     deadline, pause = time.monotonic() + min(wait, remaining_s() - _LEFT_S), _PAUSES_S[0]
     while True:
@@ -108,15 +102,6 @@ def ended(job_id: str, least_s: int = 0) -> tuple[Job, int]:
             return job, wait
         time.sleep(pause)
         pause = min(pause * 1.3, _PAUSES_S[1])
-
-
-def preferred_wait() -> int:
-    """Seconds of ``Prefer: wait=N`` (RFC 7240), at most ``MAX_WAIT_S``; 0 without one."""
-    asked = header("prefer")
-    found = _WAIT.search(asked) if asked else None
-    if asked and "wait" in asked and found is None:
-        raise InvalidFields("Prefer: wait takes a whole number of seconds.")
-    return min(int(found[1]), MAX_WAIT_S) if found else 0
 
 
 def _allowed(who: Principal, job: Job, right: Right) -> bool:

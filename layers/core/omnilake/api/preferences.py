@@ -1,0 +1,31 @@
+"""What a caller prefers: ``Prefer: wait=N`` (RFC 7240). Pure."""
+
+from __future__ import annotations
+
+import re
+
+from omnilake.errors import InvalidFields
+
+MAX_WAIT_S = 25
+"""Longest wait for a job's end; API Gateway gives up after 30 s."""
+
+_PREFERENCE = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*(\"[^\"]*\"|[^;,\"]*?))?\s*(?:;[^,]*)?")
+"""Name and value; the parameters of a preference mean nothing here."""
+
+
+def wait_of(told: str | None) -> int:
+    """Seconds of ``wait`` in the header, at most ``MAX_WAIT_S``; 0 without one. Of several the first counts.
+
+    Raises:
+        InvalidFields: they are no whole number.
+    """
+    for each in (told or "").split(","):
+        found = _PREFERENCE.fullmatch(each)
+        if found is None or found[1].lower() != "wait":
+            continue  # what is not understood is passed over, as the standard has it
+        seconds = (found[2] or "").strip('"')
+        if not (seconds.isascii() and seconds.isdigit()):
+            fault = {"field": "header.Prefer", "message": "wait takes a whole number of seconds."}
+            raise InvalidFields("Prefer: wait takes a whole number of seconds.", fields=[fault])
+        return min(int(seconds[:9]), MAX_WAIT_S)
+    return 0
