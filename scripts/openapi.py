@@ -98,6 +98,14 @@ def document() -> dict[str, Any]:
         }
         for status, text in _PROBLEMS.items()
     }
+    found["components"]["responses"]["Refused431"] = {
+        "description": "Request line and headers have over 10,240 bytes. API Gateway says so, before OmniLake sees it.",
+        "content": {
+            "application/json": {
+                "schema": {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
+            }
+        },
+    }
     found["components"]["securitySchemes"] = {
         "sigv4": {
             "type": "apiKey",
@@ -133,6 +141,7 @@ def _complete(method: str, operation: dict[str, Any], unneeded: set[int]) -> Non
         if method == "get" and status in unneeded:
             continue
         responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+    responses["431"] = {"$ref": "#/components/responses/Refused431"}
     parameters = operation.setdefault("parameters", [])
     told = {each["name"] for each in parameters}
     headers = {"get": ["If-None-Match"], "post": ["Idempotency-Key"]}.get(method, ["If-Match"])

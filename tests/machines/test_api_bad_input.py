@@ -318,7 +318,7 @@ class TestPathsAndMethods:
         self, mara: Lake, ids: dict[str, str], path: str, methods: set[str]
     ) -> None:
         for method in {"GET", "PUT", "POST", "PATCH", "DELETE"} - methods:
-            body = {} if method in {"PUT", "POST", "PATCH"} else None
+            body: dict[str, Any] | None = {} if method in {"PUT", "POST", "PATCH"} else None
             refused = mara.caller.send(method, path.format_map(ids), body, If_Match="*")
             refusal(refused, 405, "METHOD_NOT_ALLOWED")
             assert set(refused.headers["Allow"].split(", ")) == methods

@@ -17,7 +17,8 @@ from embedded_cloud import Cloud, unique, wait_for
 from gitlab_service import PROJECT, TOKEN, Project, gitlab
 from machines import faults
 
-from omnilake import aws
+from omnilake import aws, layout
+from omnilake.client import request_definitions as definitions
 from omnilake.client.client import AsyncOmniLake, OmniLake
 from omnilake.client.types import UploadTarget
 from omnilake.errors import JobEnded, OmniLakeError, SourceNotFound, SourceTypeNotFound
@@ -216,6 +217,38 @@ class TestEntriesAndReindexing:
             lake.entries.update(archive, added.entry_id, "It is read daily.", etag=tag)
         assert raised.value.code == "REVISION_MISMATCH"
         assert lake.entries.content(archive, added.entry_id).text == "It is read hourly."
+
+
+class TestWhatIsMoreThanAResponseHolds:
+    """Lambda hands over 6 MB. The objects are made that large in the lake: to ingest them would take long."""
+
+    def test_a_text_is_read_in_parts(self, lake: OmniLake, archive: str) -> None:
+        added = lake.entries.add(archive, TEXT)
+        added.completed(120)
+        version = lake.entries.get(archive, added.entry_id).version
+        text = "漢字\n\U0001f9ad" * 400_000
+        aws.lake().write(layout.entry_text(added.entry_id, version), text.encode())
+        found = ""
+        while len(found) < len(text):
+            part = lake.entries.content(archive, added.entry_id, start=len(found))
+            assert (part.start, part.end, part.total) == (len(found), len(found) + len(part.text), len(text))
+            assert part.text
+            found += part.text
+        assert found == text
+        whole = lake.get_entry(definitions.GetEntry(added.entry_id)).response_body
+        assert text.startswith(whole["content"])
+        assert whole["total"] == len(text)
+
+    def test_an_answer_and_its_prompt_are_fetched_from_where_they_lie(self, lake: OmniLake, archive: str) -> None:
+        lake.entries.add(archive, TEXT).completed(120)
+        job = lake.ask(archive, "How often is the gauge read?", deliver="prompt")
+        answer = job.answer(120)
+        large = answer.model_copy(update={"reasons": ["漢" * 1_000] * 1_200})
+        aws.lake().write_model(job.record().result_key, large)
+        assert lake.answers.get(job.job_id) == large
+        prompt = lake.answers.prompt(job.job_id) | {"more": "x" * 7_000_000}
+        aws.lake().write(answer.prompt_key, json.dumps(prompt).encode())
+        assert lake.answers.prompt(job.job_id) == prompt
 
 
 def test_the_asynchronous_client_uploads_follows_and_removes(cloud: Cloud, archive: str) -> None:
