@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import uvloop
-
 from omnilake_local.server.functions.environment import FunctionVersion
 from omnilake_local.server.functions.runtime_api import Invocation
 from omnilake_local.server.functions.worker import InvocationOutcome, Worker
@@ -68,7 +66,7 @@ class FunctionRuntime:
         self._pools: dict[str, _FunctionPool] = {}
         self._usage: dict[str, FunctionUsage] = {}
         self._suspended = False
-        self._loop = uvloop.new_event_loop()
+        self._loop = asyncio.new_event_loop()  # uvloop forks the whole server for a new process; this one need not
         self._thread = threading.Thread(target=self._run_loop, daemon=True, name="lambda-runtime")
 
     def start(self) -> None:
