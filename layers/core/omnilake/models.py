@@ -243,6 +243,7 @@ class BatchManifest(Model):
     job_id: JobId
     archive_id: str  # as the key said it; Register Documents checks it
     parent_job_id: str = ""  # of the collection that the batch is a part of
+    started_by: str = ""  # as of that collection
     documents: list[ObjectRef] = Field(min_length=1, max_length=MAX_BATCH_DOCUMENTS)
 
 
@@ -777,6 +778,10 @@ class StateVisit(Model):
     at: str  # ISO 8601
 
 
+BY_UPLOAD, BY_SCHEDULE = "upload", "schedule"
+"""``Job.started_by`` where it was no call: an object that came to the landing bucket, the schedule of a source."""
+
+
 class Job(Model):
     """Anything asynchronous = one execution; the job id is the execution's name."""
 
@@ -785,7 +790,7 @@ class Job(Model):
     status: JobStatus
     archive_id: str
     archives: list[str] = []  # all that it reads or writes; empty: the one above
-    started_by: str = ""  # principal of the API; empty: an event, a schedule, or the function directly
+    started_by: str = ""  # principal of the API, BY_UPLOAD or BY_SCHEDULE; empty: whoever called the function itself
     tenant: str = ""  # of the token that started it: callers of another tenant do not see it
     parent_job_id: str = ""  # the collection that an ingestion is a part of, or the sync of a collection
     source_id: str = ""  # of a sync

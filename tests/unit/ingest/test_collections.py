@@ -72,13 +72,15 @@ class TestPlan:
             uploaded(f"exports/{number}.txt", b"x")
         uploaded("exports/", b"")
         uploaded("elsewhere/9.txt", b"x")
-        batches = planned(prefix=f"s3://{LANDING}/exports/", batch_documents=2)
+        batches = planned(prefix=f"s3://{LANDING}/exports/", batch_documents=2, started_by="iam:mara")
         assert [[ref.key for ref in batch.documents] for batch in batches] == [
             ["exports/0.txt", "exports/1.txt"],
             ["exports/2.txt", "exports/3.txt"],
             ["exports/4.txt"],
         ]
-        assert {batch.parent_job_id for batch in batches} == {"collect-1"}
+        assert {(batch.parent_job_id, batch.started_by) for batch in batches} == {("collect-1", "iam:mara")}
+        register_documents(batches[0].job_id)
+        assert jobs.get(batches[0].job_id).started_by == "iam:mara"
 
     def test_planning_again_plans_the_same(self) -> None:
         uploaded("exports/0.txt", b"x")

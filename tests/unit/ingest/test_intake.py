@@ -86,7 +86,8 @@ class TestAccept:
         (call,) = started
         manifest = aws.lake().read_model(layout.batch_manifest(call["name"]), BatchManifest)
         assert [ref.key for ref in manifest.documents] == ["incoming/docs/a.md", "incoming/docs/b.md"]
-        assert jobs.get(call["name"]).status is JobStatus.PENDING
+        job = jobs.get(call["name"])
+        assert (job.status, job.started_by) == (JobStatus.PENDING, "upload")
         assert json.loads(call["input"]) == {"job_id": call["name"], "archive_id": "docs"}
 
     def test_should_start_nothing_twice_when_a_poll_is_redelivered(self, started: list[dict[str, Any]]) -> None:

@@ -19,7 +19,7 @@ from omnilake.syncing.planning import plan_sync
 
 def fetched(source: Source, job_id: str, full: bool = False) -> None:
     """A sync up to where everything is fetched."""
-    jobs.create(job_id, JobKind.SYNC_SOURCE, source.archive_id, source_id=source.source_id)
+    jobs.create(job_id, JobKind.SYNC_SOURCE, source.archive_id, source_id=source.source_id, started_by="iam:mara")
     assert sources.claim(source.source_id, job_id) == job_id
     plan_sync(job_id, source.source_id, full)
     while fetch_pages(job_id, source.source_id).more:
@@ -109,6 +109,7 @@ def test_should_name_the_collection_after_the_sync(source: Source, notes: Notes)
     assert first == second
     collection = jobs.get(first.collection_job_id)
     assert (collection.kind, collection.parent_job_id) == (JobKind.INGEST_COLLECTION, "sync-1")
+    assert collection.started_by == jobs.get("sync-1").started_by == "iam:mara"
 
 
 def test_should_hand_records_over_again_when_their_ingestion_failed(source: Source, notes: Notes) -> None:

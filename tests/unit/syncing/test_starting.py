@@ -49,6 +49,16 @@ def test_should_start_one_sync_and_say_so(source: Source, running: Executions) -
     assert (held.status, held.active_job_id) == (SourceStatus.SYNCING, start.job_id)
 
 
+@pytest.mark.parametrize(
+    ("occasion", "principal", "told"),
+    [("2026-06-01", "", "schedule"), ("2026-06-01", "iam:mara", "iam:mara"), ("", "iam:mara", "iam:mara")],
+)
+def test_should_say_who_or_what_started_it(
+    source: Source, running: Executions, occasion: str, principal: str, told: str
+) -> None:
+    assert jobs.get(start_sync(source.source_id, occasion, started_by=principal).job_id).started_by == told
+
+
 def test_should_do_nothing_while_a_sync_runs_and_name_it(source: Source, running: Executions) -> None:
     first = start_sync(source.source_id, "one")
     jobs.enter(first.job_id, JobKind.SYNC_SOURCE, "Fetch Pages")

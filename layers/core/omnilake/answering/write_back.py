@@ -27,9 +27,12 @@ def write_back(answer: Answer, request: InformationRequest) -> WrittenBack:
     """
     archive_id = request.destination_archive
     key = f"answer/{answer.job_id}"
-    record = record_of(answer, request, jobs.get(answer.job_id).created_at)
+    asked = jobs.get(answer.job_id)
+    record = record_of(answer, request, asked.created_at)
     records = aws.lake().write_models(layout.collection_records(collections.job_id_of(archive_id, key), 0), [record])
-    wanted = collections.CollectionRequest(archive_id=archive_id, batch_files=[records], parent_job_id=answer.job_id)
+    wanted = collections.CollectionRequest(
+        archive_id=archive_id, batch_files=[records], parent_job_id=answer.job_id, started_by=asked.started_by
+    )
     try:
         started = collections.start(wanted, key)
     except ArchiveNotFound as error:  # it was there when the request was planned

@@ -296,6 +296,7 @@ def _batches(request: CollectionRequest, job_id: str) -> Iterator[BatchManifest]
             job_id=f"ingest-{jobs.name_part(request.archive_id)}-{digest}",
             archive_id=request.archive_id,
             parent_job_id=job_id,
+            started_by=request.started_by,
             documents=documents,
         )
         number += 1

@@ -19,7 +19,7 @@ from omnilake import aws, executions, jobs, layout
 from omnilake.errors import InvalidStateInput, TransientError
 from omnilake.handler import logger, metrics, parse_event
 from omnilake.ingest.landing import archive_of
-from omnilake.models import MAX_BATCH_DOCUMENTS, BatchManifest, JobKind, ObjectRef
+from omnilake.models import BY_UPLOAD, MAX_BATCH_DOCUMENTS, BatchManifest, JobKind, ObjectRef
 from omnilake.queues import redeliver_soon
 from omnilake.settings import settings
 
@@ -105,6 +105,7 @@ def start(manifest: BatchManifest) -> None:
         JobKind.INGEST_DOCUMENT,
         manifest.archive_id,
         execution_arn=aws.execution_arn(machine, manifest.job_id),
+        started_by=BY_UPLOAD,
         documents=len(manifest.documents),
     )
     executions.start_once(machine, manifest.job_id, {"job_id": manifest.job_id, "archive_id": manifest.archive_id})

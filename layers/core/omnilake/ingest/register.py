@@ -30,7 +30,14 @@ def register_documents(job_id: str) -> stages.BatchResult:
     kind, count = JobKind.INGEST_DOCUMENT, len(manifest.documents)
     if manifest.parent_job_id:  # the collection plans its batches and leaves their records to them
         arn = aws.execution_arn(settings().require("ingest_machine_arn"), job_id)
-        jobs.create(job_id, kind, manifest.archive_id, arn, parent_job_id=manifest.parent_job_id)
+        jobs.create(
+            job_id,
+            kind,
+            manifest.archive_id,
+            arn,
+            parent_job_id=manifest.parent_job_id,
+            started_by=manifest.started_by,
+        )
     jobs.enter(job_id, kind, STATE, documents=count)
     archive: Archive | ArchiveNotFound
     try:

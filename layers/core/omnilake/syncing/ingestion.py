@@ -77,6 +77,7 @@ def prepare_ingestion(job_id: str, source_id: str) -> PreparedIngestion:
         batch_files=[batch.key for batch in progress.batches],
         parent_job_id=job_id,
         source_id=source_id,
+        started_by=jobs.get(job_id).started_by,
     )
     collection_job_id = collections.job_id_of(plan.archive_id, job_id)
     collections.prepare(request, collection_job_id)

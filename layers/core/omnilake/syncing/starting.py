@@ -7,7 +7,7 @@ import hashlib
 from omnilake import aws, executions, jobs, source_types, sources
 from omnilake.clock import now
 from omnilake.errors import JobNotFound, SourceError
-from omnilake.models import ENDED, JobKind, JobStatus, Model, Source
+from omnilake.models import BY_SCHEDULE, ENDED, JobKind, JobStatus, Model, Source
 from omnilake.settings import settings
 
 
@@ -32,7 +32,7 @@ def start_sync(source_id: str, occasion: str = "", full: bool = False, started_b
         source_id: the source.
         occasion: what the sync is for (the time of a schedule): the same occasion starts at most one sync. Empty: now.
         full: read the source from its beginning, whatever the cursors say.
-        started_by: principal that asked for it.
+        started_by: principal that asked for it; without one a sync that is for something is the schedule's.
 
     Raises:
         SourceNotFound: there is no such source.
@@ -47,7 +47,7 @@ def start_sync(source_id: str, occasion: str = "", full: bool = False, started_b
         return SyncStart(job_id=job_id, started=False, reason="The sync of this occasion has ended.")
     holder = sources.claim(source_id, job_id)
     if holder == job_id:
-        _start(source, job_id, full, started_by)
+        _start(source, job_id, full, started_by or (BY_SCHEDULE if occasion else ""))
         return SyncStart(job_id=job_id, started=True)
     if holder and _waits_for_its_start(holder):
         _start(source, holder, False)  # whoever took the source died before it could
