@@ -289,7 +289,7 @@ def _update(
     condition: str = _OPEN,
 ) -> bool:
     fields = {**fields, "status": status.value, "kind_status": _kind_status(kind, status)}
-    fields["updated_at"] = fields.get("updated_at") or now()
+    fields["updated_at"] = fields.get("updated_at") or fields.get("ended_at") or now()  # an end has one time
     names = {f"#{name}": name for name in fields}
     values: dict[str, Any] = {f":{name}": value for name, value in fields.items()} | _OPEN_VALUES
     assignments = [f"#{name} = :{name}" for name in fields]

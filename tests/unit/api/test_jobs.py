@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -153,6 +154,16 @@ def test_events_are_in_order_and_go_on_after_the_last_one(send: Send) -> None:
     assert numbers == sorted(set(numbers))
     items = send("GET", "/v1/jobs/job-a/items?status=FAILED").json["items"]
     assert [(each["name"], each["error"]["code"]) for each in items] == [("a.txt", "DOCUMENT_EMPTY")]
+
+
+@pytest.mark.usefixtures("send")
+def test_nothing_comes_after_the_end_of_a_job_however_the_clock_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    made("job-a")
+    ticks = itertools.count()
+    monkeypatch.setattr(jobs, "now", lambda: f"2101-01-01T00:00:00.{next(ticks):03d}Z")
+    jobs.enter("job-a", JobKind.INGEST_DOCUMENT, "Extract Text", documents=2)
+    jobs.complete("job-a", JobKind.INGEST_DOCUMENT, "Publish Entries", completed=2)
+    assert [each.kind for each in events_of(jobs.get("job-a"))][-3:] == ["state", "counts", "ended"]
 
 
 def test_a_state_that_is_entered_again_is_an_event_after_those_that_were_seen(send: Send) -> None:
