@@ -342,6 +342,21 @@ def test_a_record_is_read_by_its_media_type(fields: dict[str, Any], text: str, t
     assert (document.text, document.title, document.metadata["team"]) == (text, title, "docks")
 
 
+@pytest.mark.parametrize(
+    ("fields", "title"),
+    [
+        ({"text": "\n  Mara is  on call.\nUntil Friday."}, "Mara is on call."),
+        ({"text": "# Piers\n\nSeven.", "media_type": "text/markdown"}, "Piers"),
+        ({"text": "<p>Pier seven", "media_type": "text/html"}, ""),
+        ({"text": "word " * 40}, "word " * 16 + "…"),
+        ({"text": "x" * 100}, "x" * 80 + " …"),
+        ({"text": "Pier seven.", "title": "Piers"}, "Piers"),
+    ],
+)
+def test_a_record_that_is_named_by_its_content_is_called_by_its_first_line(fields: dict[str, Any], title: str) -> None:
+    assert read_record(record(record_id="9f8a4c03e1ddf52d9c98fa4167d94cdf", **fields)).title == title
+
+
 def test_a_record_of_messages_is_a_conversation() -> None:
     message = Message(author="Ann", text="Pier seven.", posted_at="2026-03-05T08:00:00Z", thread="t")
     document = read_record(record(messages=[message], title="#harbour"))
