@@ -212,6 +212,21 @@ class TestAsk:
             return
         assert deployment.asked[0][2] == {"filters": [{"field": field, "operator": operator, "value": value}]}
 
+    def test_an_answer_can_be_shown_again_by_its_job(self, deployment: Lake) -> None:
+        shown, asked = run("answer", "answer-docs-1"), run("ask", "docs", "Why?")
+        assert (shown.exit_code, shown.output) == (0, asked.output)
+        told = json.loads(run("answer", "answer-docs-1", "--json").output)
+        assert told["job_id"] == deployment.answer_given.job_id
+        deployment.answer_given = any_answer(AnswerStatus.ABSTAINED)
+        assert run("answer", "answer-docs-1").exit_code == 3
+
+    def test_ctrl_c_says_how_to_come_back_to_the_job(self, deployment: Lake) -> None:
+        def interrupted(_: httpx2.Request) -> httpx2.Response:
+            raise KeyboardInterrupt
+
+        deployment.wire.routes["GET /v1/jobs/answer-docs-1"] = interrupted
+        assert "The job goes on. Come back to it: omnilake answer answer-docs-1\n" in run("ask", "docs", "Why?").output
+
     def test_a_prompt_is_printed_as_it_is(self, deployment: Lake) -> None:
         deployment.answer_given = any_answer(AnswerStatus.PROMPT)
         result = run("ask", "docs", "Why?", "--prompt-only")

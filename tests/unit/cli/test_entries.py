@@ -35,6 +35,14 @@ class TestEntries:
         ]
         assert dict(wire.calls[0].url.params) == {"status": "COMPLETED", "limit": "5"}
 
+    def test_a_text_that_nobody_named_is_listed_by_its_title(self, wire: Wire) -> None:
+        digest = "9f8a4c03e1ddf52d9c98fa4167d94cdf"
+        unnamed = ENTRY | {"name": digest, "title": "Mara is on call."}
+        wire.replies.append(reply({"items": [unnamed, unnamed | {"title": ""}]}))
+        first, second = run("entries", "ls", "harbour").output.splitlines()
+        assert first.endswith(f"{PIER}  Mara is on call.")
+        assert second.endswith(f"{PIER}  {digest}")
+
     def test_are_shown_by_path_with_all_versions(self, wire: Wire) -> None:
         insights = {"title": "Pier Seven", "summary": "Ein Überblick.", "tags": ["ferry"], "provider": "deterministic"}
         newest, oldest = ENTRY | {"insights": insights}, ENTRY | {"version": "1"}

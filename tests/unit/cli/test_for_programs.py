@@ -68,7 +68,7 @@ FORGETS = {
 }
 """Commands whose call is answered without a body."""
 
-ELSEWHERE = {"upload", "ask", "replay", "jobs watch", "local up"}
+ELSEWHERE = {"upload", "ask", "answer", "replay", "jobs watch", "local up"}
 """Have JSON too; tested below, or with the command."""
 
 ONLY_JSON = {"archive show", "entries show", "source show", "configuration show"}

@@ -14,7 +14,7 @@ from rich.console import Console
 from omnilake import __version__
 from omnilake.cli.add import add
 from omnilake.cli.archive import archive
-from omnilake.cli.ask import ask
+from omnilake.cli.ask import answer, ask
 from omnilake.cli.collection import collection
 from omnilake.cli.completion import completion
 from omnilake.cli.configuration import configuration
@@ -73,6 +73,7 @@ for command in (
     entries,
     search,
     ask,
+    answer,
     replay,
     diff,
     jobs,

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from omnilake.cli.connection import counted, print_json, prose
+from omnilake.cli.connection import counted, going_on, print_json, prose
 from omnilake.client.client import JobHandle, OmniLake
 from omnilake.client.progress import counts, seconds_of, visits
 from omnilake.client.types import JobRecord, SearchResult
@@ -40,7 +40,12 @@ def follow(handle: JobHandle, timeout_s: float = 900) -> JobRecord:
             told = counts(job)
             status.update(f"{job.state or job.status.value}{f' ({told})' if told else ''}")
 
-        return handle.wait(timeout_s, tell)
+        with going_on(f"The job goes on. Come back to it: omnilake {_again(handle.job_id)}"):
+            return handle.wait(timeout_s, tell)
+
+
+def _again(job_id: str) -> str:
+    return f"{'answer' if job_id.startswith('answer-') else 'jobs watch'} {job_id}"
 
 
 def answer_of(lake: OmniLake, job: Job, *, as_json: bool) -> Answer:

@@ -10,6 +10,7 @@ from omnilake.cli import connection
 from omnilake.cli.answers import ABSTAINED, answer_of, follow, tell
 from omnilake.cli.connection import json_option
 from omnilake.cli.scope import parse_filter, scope_options
+from omnilake.client.client import JobHandle, OmniLake
 from omnilake.models import (
     AnswerStatus,
     AnswerStyle,
@@ -102,8 +103,26 @@ def ask(
         if value is not None and value not in ((), [], {})
     }
     lake = connection.connect(stack)
-    job = follow(lake.ask([archive_id, *also], question, idempotency_key=idempotency_key or "", **given))
-    answer = answer_of(lake, job, as_json=as_json)
-    tell(lake, job, answer, as_json=as_json)
-    if answer.status is AnswerStatus.ABSTAINED:
+    handle = lake.ask([archive_id, *also], question, idempotency_key=idempotency_key or "", **given)
+    _await(lake, handle, as_json=as_json)
+
+
+@click.command(short_help="The answer of a job; waits while it is made.")
+@click.argument("job_id")
+@json_option
+@click.pass_obj
+def answer(stack: str, job_id: str, as_json: bool) -> None:
+    """Show the answer of a job that asked, as `ask` does; wait for it while it is made.
+
+    The exit code is 3 when the archive does not hold an answer.
+    """
+    lake = connection.connect(stack)
+    _await(lake, lake.jobs.handle(job_id), as_json=as_json)
+
+
+def _await(lake: OmniLake, handle: JobHandle, *, as_json: bool) -> None:
+    job = follow(handle)
+    made = answer_of(lake, job, as_json=as_json)
+    tell(lake, job, made, as_json=as_json)
+    if made.status is AnswerStatus.ABSTAINED:
         raise click.exceptions.Exit(ABSTAINED)

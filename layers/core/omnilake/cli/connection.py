@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import click
@@ -33,6 +34,16 @@ def confirm_option(question: str) -> Callable[[Command], Command]:
 def connect(stack: str) -> OmniLake:
     """The API of a stack."""
     return OmniLake(stack=stack)
+
+
+@contextlib.contextmanager
+def going_on(told: str) -> Iterator[None]:
+    """Where Ctrl-C ends the waiting alone: says on the error output what goes on, and how to come back to it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"\n{told}", err=True)
+        raise
 
 
 def prose() -> Console:

@@ -7,13 +7,15 @@ import re
 import click
 
 from omnilake.cli import connection
-from omnilake.cli.connection import confirm_option, json_option, print_json, wait_option
+from omnilake.cli.connection import confirm_option, counted, json_option, print_json, wait_option
 from omnilake.cli.following import follow_documents
 from omnilake.client.client import OmniLake
 from omnilake.errors import EntryNotFound
 from omnilake.models import DocumentStatus
 
 _ID = re.compile(r"e[0-9a-f]{31}")
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+"""The name of an added text that nobody named."""
 
 
 @click.group(short_help="Entries: the documents of an archive.")
@@ -38,9 +40,10 @@ def ls(stack: str, archive_id: str, status: str | None, limit: int, as_json: boo
         print_json(found)
         return
     for each in found:
-        chunks = f"{each.chunks} chunks" if each.chunks else ""
+        chunks = counted(each.chunks, "chunk") if each.chunks else ""
         error = f"  {each.error.code}" if each.error else ""
-        line = f"{each.updated_at}  {each.status:<10}  {chunks:>12}  {each.entry_id}  {each.name}{error}"
+        name = each.title or each.name if _DIGEST.fullmatch(each.name) else each.name
+        line = f"{each.updated_at}  {each.status:<10}  {chunks:>12}  {each.entry_id}  {name}{error}"
         click.echo(line.rstrip())
 
 

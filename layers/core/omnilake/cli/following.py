@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from omnilake.cli.connection import print_json
+from omnilake.cli.connection import going_on, print_json
 from omnilake.client.client import JobHandle, OmniLake
 from omnilake.client.progress import counts
 from omnilake.client.types import JobItem, JobRecord
@@ -51,7 +51,8 @@ def follow_documents(
             done = sum(counts.get(name, 0) for name in _DONE)
             progress.update(task, total=counts.get("documents"), completed=done, note=note or record.state)
 
-        record = job.wait(timeout_s, show)
+        with going_on(f"The job goes on. Come back to it: omnilake jobs watch {job.job_id}"):
+            record = job.wait(timeout_s, show)
     end(lake, job, record, as_json=as_json)
 
 

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from omnilake.cli import connection
-from omnilake.cli.connection import counted, json_option, print_json, wait_option
+from omnilake.cli.connection import counted, going_on, json_option, print_json, wait_option
 from omnilake.cli.following import bars
 from omnilake.client.client import OmniLake
 from omnilake.client.types import UploadTarget
@@ -142,9 +142,10 @@ def ingest(
             list(pool.map(put, uploads))
         if wait:
             names = {each.name for each in uploads} - set(refused)
-            for outcomes in follow_uploads(lake, archive_id, names, started):
-                known = outcomes | refused
-                progress.update(done, completed=len(known), note=_tally(known))
+            with going_on(f"What was uploaded is ingested. Follow: omnilake jobs ls --archive {archive_id}"):
+                for outcomes in follow_uploads(lake, archive_id, names, started):
+                    known = outcomes | refused
+                    progress.update(done, completed=len(known), note=_tally(known))
     outcomes = (outcomes if wait else sent) | refused
     if not quiet:
         _tell(outcomes, tally=wait and not console.is_terminal)
@@ -204,5 +205,5 @@ def _tally(outcomes: dict[str, dict[str, Any]]) -> str:
     counts = Counter(outcome["status"].lower() for outcome in outcomes.values())
     chunks = sum(outcome.get("chunks", 0) for outcome in outcomes.values())
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) + (
-        f", {chunks} chunks" if chunks else ""
+        f", {counted(chunks, 'chunk')}" if chunks else ""
     )
