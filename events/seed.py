@@ -25,14 +25,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from omnilake import aws, entries, jobs, layout, sources
+from omnilake import archives, aws, entries, jobs, layout, sources
 from omnilake.answering.parts import COMPOSED, ComposedClaims
 from omnilake.client.deployment import Deployment
 from omnilake.client.uploading import Upload
 from omnilake.clock import now
 from omnilake.connectors.protocol import Stream
 from omnilake.ingest import collections, landing
-from omnilake.models import BatchManifest, DocumentStatus, JobKind, ObjectRef, Source, StreamCursor
+from omnilake.models import Archive, BatchManifest, DocumentStatus, JobKind, ObjectRef, Source, StreamCursor
 from omnilake.removal import requests as removals
 from omnilake.syncing.parts import Advance, Advances, Counts, PlannedStream, Progress, SyncPlan
 
@@ -372,6 +372,32 @@ def seed_collections(stack: Stack) -> None:
 # --- removals -----------------------------------------------------------------------------------------------------
 
 
+def _searchable(archive_id: str, job_id: str) -> str:
+    """An entry in the registry for one removal, with a text and no rows; its id."""
+    entry_id = entries.entry_id_of(archive_id, "sample", job_id)
+    version = "20260101T000000Z-000000000000000000-0a1b2c3d"
+    aws.table("entries_table").delete({"entry_id": entry_id, "version": version})
+    aws.lake().write(layout.entry_text(entry_id, version), b"The pilot's locker is empty.")
+    entries.register(
+        entry_id,
+        version,
+        archive_id=archive_id,
+        job_id=f"{job_id}-ingestion",
+        name=job_id,
+        source="",
+        size=28,
+        content_hash=job_id,
+    )
+    entries.finish(entry_id, version, archive_id=archive_id, status=DocumentStatus.COMPLETED)
+    return entry_id
+
+
+def _open_removal(job_id: str, request: removals.RemovalRequest) -> None:
+    _delete_objects(f"removals/{job_id}/")
+    aws.lake().write_model(layout.removal_part(job_id, "request"), request)
+    _open_job(job_id, JobKind.REMOVE_ENTRIES, request.archive_id)
+
+
 def seed_removals(stack: Stack) -> None:
     """Removals that have come some way, each of an entry of its own."""
     for job_id, archive_id, states in (
@@ -381,28 +407,35 @@ def seed_removals(stack: Stack) -> None:
         ("sample-purge-objects", INGESTION, ("MarkEntries",)),
         ("sample-prove-absence", INGESTION, ("MarkEntries", "PurgeObjects")),
     ):
-        entry_id = entries.entry_id_of(archive_id, "sample", job_id)
-        version = "20260101T000000Z-000000000000000000-0a1b2c3d"
-        key = {"entry_id": entry_id, "version": version}
-        aws.table("entries_table").delete(key)
-        _delete_objects(f"removals/{job_id}/")
-        aws.lake().write(layout.entry_text(entry_id, version), b"The pilot's locker is empty.")
-        entries.register(
-            entry_id,
-            version,
-            archive_id=archive_id,
-            job_id=f"{job_id}-ingestion",
-            name=job_id,
-            source="",
-            size=28,
-            content_hash=job_id,
-        )
-        entries.finish(entry_id, version, archive_id=archive_id, status=DocumentStatus.COMPLETED)
-        request = removals.parse_request(archive_id, [entry_id])
-        aws.lake().write_model(layout.removal_part(job_id, "request"), request)
-        _open_job(job_id, JobKind.REMOVE_ENTRIES, archive_id)
+        _open_removal(job_id, removals.parse_request(archive_id, [_searchable(archive_id, job_id)]))
         for state in states:
             stack.invoke(state, job_id=job_id, archive_id=archive_id)
+
+
+def seed_deletions(stack: Stack) -> None:
+    """Archives that are deleted with their entries, each as far as the states before have brought it."""
+    for archive_id, job_id, holds, states in (
+        ("sample-leaving", "", True, ()),
+        ("sample-marked", "sample-mark-round", True, ()),
+        ("sample-emptied", "sample-mark-emptied", False, ()),
+        ("sample-proven", "sample-prove-round", True, ("MarkEntries", "PurgeObjects")),
+        ("sample-dropped", "sample-drop-archive", False, ()),
+    ):
+        stack.deployment.create_archive(archive_id, "Is deleted by a sample event.")
+        if holds:
+            _searchable(archive_id, job_id or archive_id)
+        archive = archives.get_archive(archive_id)
+        if archive.deletion_job_id != job_id:
+            archives.close_archive(archive, job_id)
+        if job_id:
+            _open_removal(job_id, _whole(archive))
+        for state in states:
+            stack.invoke(state, job_id=job_id, archive_id=archive_id)
+    _open_removal("sample-drop-other", _whole(archives.get_archive("sample-marked")))
+
+
+def _whole(archive: Archive) -> removals.RemovalRequest:
+    return removals.RemovalRequest(archive_id=archive.archive_id, entry_ids=[], store_id=archive.store_id)
 
 
 # --- answers ------------------------------------------------------------------------------------------------------
@@ -658,6 +691,7 @@ def seed(stack_name: str) -> None:
     seed_syncs()
     seed_collections(stack)
     seed_removals(stack)
+    seed_deletions(stack)
     settle(deployment, zone.arrivals, since)
 
 

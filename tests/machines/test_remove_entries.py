@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from embedded_cloud import Cloud, unique, wait_for
 from machines import faults
+from machines.leftovers import bytes_everywhere
 
 from omnilake import aws, entries, layout
 from omnilake.ingest import landing
@@ -38,22 +38,6 @@ def remove(cloud: Cloud, archive_id: str, *entry_ids: str) -> Job:
 
 def receipt_of(job: Job) -> Receipt:
     return aws.lake().read_model(job.result_key, Receipt)
-
-
-def bytes_everywhere(cloud: Cloud, word: str) -> list[str]:
-    """Keys of all objects of the stack's buckets, in all versions, that hold a word as it is or compressed by gzip."""
-    found = []
-    for output in ("LakeBucket", "LandingBucket"):
-        store = aws.ObjectStore(cloud.outputs[output])
-        for each in store.versions(""):
-            if each.is_delete_marker:
-                continue
-            data = store.read(each.key, each.version_id)
-            if each.key.endswith(".gz"):
-                data = gzip.decompress(data)
-            if word.encode() in data or word in each.key:
-                found.append(each.key)
-    return found
 
 
 def test_what_is_removed_is_nowhere_any_more_and_the_rest_is_found(cloud: Cloud) -> None:

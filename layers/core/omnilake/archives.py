@@ -7,6 +7,7 @@ that loses takes its own away.
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,7 @@ from pydantic import Field, ValidationError
 from omnilake import aws, embedding, layout
 from omnilake.clock import now
 from omnilake.errors import (
+    ArchiveBeingDeleted,
     ArchiveExists,
     ArchiveInUse,
     ArchiveNotFound,
@@ -31,6 +33,7 @@ from omnilake.models import (
     ChunkingConfig,
     DocumentStatus,
     EmbeddingSpace,
+    JobKind,
     Model,
     ProcessingRule,
     Store,
@@ -47,6 +50,12 @@ BY_LISTING = "by_listing"
 _LISTING = "archive"
 _HOLDING = (DocumentStatus.PENDING, DocumentStatus.PROCESSING, DocumentStatus.COMPLETED, DocumentStatus.REMOVING)
 """Statuses of entry versions that keep an archive from being deleted."""
+
+WRITING = (JobKind.INGEST_DOCUMENT, JobKind.INGEST_COLLECTION, JobKind.REINDEX_ARCHIVE, JobKind.REMOVE_ENTRIES)
+"""Kinds of jobs that change what an archive holds. (A sync brings its records by a collection, and has a source.)"""
+
+_MOST_NAMED = 10
+"""So many sources are named that keep an archive from being deleted."""
 
 _MAX_KEY_BYTES = 2_048
 """Longest partition key of DynamoDB."""
@@ -228,28 +237,59 @@ def get_store(archive: Archive) -> Store:
     return Store.model_validate({name: item[name] for name in Store.model_fields if name in item})
 
 
+def open_archive(archive_id: str) -> Archive:
+    """The archive of that id, for whoever adds something to it.
+
+    Raises:
+        ArchiveNotFound: there is none.
+        ArchiveBeingDeleted: a job deletes it.
+    """
+    archive = get_archive(archive_id)
+    check_open(archive)
+    return archive
+
+
+def check_open(archive: Archive) -> None:
+    """Raises ``ArchiveBeingDeleted`` when a job deletes the archive."""
+    if archive.deletion_job_id:
+        raise ArchiveBeingDeleted(f"Job {archive.deletion_job_id} deletes the archive with all that it holds.")
+
+
+def close_archive(before: Archive, job_id: str) -> Archive:
+    """Have an archive take nothing in any more, for the job that deletes it. Raises ``RevisionMismatch``."""
+    return _replace(before, {"deletion_job_id": job_id})
+
+
+def reopen_archive(archive_id: str, job_id: str) -> bool:
+    """Let an archive take documents in again, whose deletion has ended early; False when that job does not hold it."""
+    return aws.table("archives_table").update(
+        {"archive_id": archive_id},
+        "SET deletion_job_id = :none, revision = revision + :one",
+        {":none": "", ":one": 1, ":job_id": job_id},
+        condition="deletion_job_id = :job_id",
+    )
+
+
 def delete_archive(archive_id: str, revision: int) -> None:
     """Delete an archive that holds nothing, with its store; needs the vector layer.
 
-    The record goes first, so that nothing is added to it any more; then the store's table and its record.
+    The record goes first, so that nothing is added to it any more; then the store's table and its record. A job that
+    was open before is told of by the index of jobs within about a second. What is accepted in that very moment finds
+    no archive: it becomes a failed document, as what is uploaded to an archive that never was.
 
     Raises:
         ArchiveNotFound: there is none of that id.
-        ArchiveInUse: it has entries, sources or open jobs.
+        ArchiveBeingDeleted: a job deletes it with all that it holds.
+        ArchiveInUse: it has entries, sources or open jobs (of :data:`WRITING`).
         RevisionMismatch: it was changed since it was read.
     """
     from omnilake.stores.table import drop_store
 
-    archive = get_archive(archive_id)
+    archive = open_archive(archive_id)
     holders = _holders(archive_id)
     if holders:
         raise ArchiveInUse(f"The archive has {', '.join(holders)}.")
-    stores = aws.table("stores_table").query(
-        IndexName=BY_ARCHIVE,
-        KeyConditionExpression="archive_id = :archive_id",
-        ExpressionAttributeValues={":archive_id": archive_id},
-    )
-    found = [Store.model_validate({name: item[name] for name in Store.model_fields if name in item}) for item in stores]
+    found = stores_of(archive_id)
     gone = aws.table("archives_table").delete(
         {"archive_id": archive_id},
         condition="revision = :revision OR attribute_not_exists(revision)",
@@ -262,11 +302,30 @@ def delete_archive(archive_id: str, revision: int) -> None:
         aws.table("stores_table").delete({"store_id": store.store_id})
 
 
-def _holders(archive_id: str) -> list[str]:
-    """What an archive still has: entries, sources."""
-    from omnilake import entries, sources
+def delete_closed(archive: Archive, job_id: str) -> bool:
+    """Delete the record of an archive that a job holds; False when the job does not hold it (any more)."""
+    return aws.table("archives_table").delete(
+        {"archive_id": archive.archive_id},
+        condition="deletion_job_id = :job_id AND store_id = :store_id",
+        values={":job_id": job_id, ":store_id": archive.store_id},
+    )
 
-    entries_found = any(
+
+def stores_of(archive_id: str) -> list[Store]:
+    """All stores of an archive."""
+    items = aws.table("stores_table").query(
+        IndexName=BY_ARCHIVE,
+        KeyConditionExpression="archive_id = :archive_id",
+        ExpressionAttributeValues={":archive_id": archive_id},
+    )
+    return [Store.model_validate({name: item[name] for name in Store.model_fields if name in item}) for item in items]
+
+
+def _has_entries(archive_id: str) -> bool:
+    """Whether an archive has entry versions that are in search, on their way there, or being removed."""
+    from omnilake import entries
+
+    return any(
         aws.table("entries_table").page(
             1,
             IndexName=entries.BY_ARCHIVE_STATUS,
@@ -275,8 +334,36 @@ def _holders(archive_id: str) -> list[str]:
         )[0]
         for status in _HOLDING
     )
-    sources_found = next(aws.table("sources_table").query(**sources.listing_query(archive_id)), None) is not None
-    return [name for name, found in (("entries", entries_found), ("sources", sources_found)) if found]
+
+
+def check_no_sources(archive_id: str) -> None:
+    """Raises ``ArchiveInUse``, with their ids, when an archive has sources."""
+    named = _sources(archive_id)
+    if named:
+        raise ArchiveInUse(f"The archive has {named}.", action="Remove them first: omnilake source rm ID.")
+
+
+def _holders(archive_id: str) -> list[str]:
+    """What an archive still has: entries, sources, open jobs."""
+    from omnilake import jobs
+
+    open_jobs = jobs.open_of(archive_id, WRITING)
+    told = ["entries"] if _has_entries(archive_id) else []
+    told += filter(None, [_sources(archive_id)])
+    return told + ([f"open jobs ({_named(open_jobs)})"] if open_jobs else [])
+
+
+def _sources(archive_id: str) -> str:
+    """The sources of an archive in words, with their ids; empty when it has none."""
+    from omnilake import sources
+
+    listing = aws.table("sources_table").query(**sources.listing_query(archive_id))
+    found = [str(item["source_id"]) for item in itertools.islice(listing, _MOST_NAMED + 1)]
+    return f"sources ({_named(found)})" if found else ""
+
+
+def _named(ids: list[str]) -> str:
+    return ", ".join([*ids[:_MOST_NAMED], "…"] if len(ids) > _MOST_NAMED else ids)
 
 
 def _defined(told: dict[str, Any]) -> ArchiveDefinition:

@@ -25,7 +25,7 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
     ├── InvalidCollection          a collection that can't be ingested as it was asked for
     ├── RequestError               a question that can't be asked
     │   ├── InvalidRequest  ├── EmptyQuestion  ├── QuestionTooLong
-    │   ├── ArchiveNotFound ├── RequestNotFound
+    │   ├── ArchiveNotFound ├── RequestNotFound ├── ArchiveBeingDeleted
     │   ├── AsOfUnavailable └── ReplayIncomplete
     ├── InvalidConfiguration  GenerationRejected
     ├── ArchiveExists  InvalidArchive  ArchiveInUse
@@ -347,6 +347,13 @@ class ArchiveNotFound(RequestError, DocumentError):
     advice = "Create it first (omnilake archive create ID), or check its spelling."
 
 
+class ArchiveBeingDeleted(RequestError, DocumentError):
+    """A job deletes the archive with all that it holds: it takes nothing in any more."""
+
+    code = "ARCHIVE_BEING_DELETED"
+    advice = "Wait for that job, or cancel it: what it has removed by then stays removed."
+
+
 class RequestNotFound(RequestError):
     """The execution names a request that was never stored."""
 
@@ -421,7 +428,10 @@ class ArchiveInUse(OmniLakeError):
     """An archive that still has entries, sources or open jobs can't be deleted."""
 
     code = "ARCHIVE_IN_USE"
-    advice = "Remove its entries and sources first, and wait for its jobs."
+    advice = (
+        "Remove its sources and wait for its jobs; then delete it with its entries: with_entries=true, "
+        "omnilake archive rm --with-entries."
+    )
 
 
 class ApiError(OmniLakeError):

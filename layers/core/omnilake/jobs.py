@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -240,6 +240,22 @@ def find(kind: JobKind, status: JobStatus, newest_first: bool = True) -> Iterato
         ScanIndexForward=not newest_first,
     )
     return (from_item(item) for item in items)
+
+
+def open_of(archive_id: str, kinds: Iterable[JobKind]) -> list[str]:
+    """Ids of the jobs of some kinds that work on an archive and have not ended."""
+    return [
+        str(item["job_id"])
+        for kind in kinds
+        for status in (JobStatus.PENDING, JobStatus.RUNNING)
+        for item in _table().query(
+            IndexName=BY_KIND_STATUS,
+            KeyConditionExpression="kind_status = :kind_status",
+            FilterExpression="archive_id = :archive_id",
+            ProjectionExpression="job_id",
+            ExpressionAttributeValues={":kind_status": _kind_status(kind, status), ":archive_id": archive_id},
+        )
+    ]
 
 
 def created_in(

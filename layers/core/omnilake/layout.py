@@ -129,14 +129,32 @@ def inline_record(archive_id: str, job_id: str) -> str:
     return f"sources/inline/{archive_id}/{job_id}.jsonl.gz"
 
 
+def inline_records(archive_id: str) -> str:
+    """Prefix of the documents that came to an archive with a call."""
+    return f"sources/inline/{archive_id}/"
+
+
 def upload(archive_id: str, upload_id: str) -> str:
     """An upload in parts that is under way (``uploads.StartedUpload``, JSON)."""
     return f"uploads/{archive_id}/{upload_id}.json"
 
 
+def uploads(archive_id: str) -> str:
+    """Prefix of the uploads in parts to an archive that are under way."""
+    return f"uploads/{archive_id}/"
+
+
 def removal_part(job_id: str, part: str) -> str:
-    """A part of a removal: request, plan (gone once the removal has ended), receipt (JSON)."""
+    """A part of a removal (JSON): request, receipt; plan, copies, purge, which are gone once it has ended.
+
+    Of an archive's deletion also: receipts/<number> of a round; round, swept, which are gone once it has ended.
+    """
     return f"removals/{job_id}/{part}.json"
+
+
+def removal_receipts(job_id: str) -> str:
+    """Prefix of the receipts of the rounds of an archive's deletion."""
+    return f"removals/{job_id}/receipts/"
 
 
 def connector_manifest(source_id: str, job_id: str) -> str:

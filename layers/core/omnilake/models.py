@@ -124,6 +124,8 @@ class Archive(Model):
     access: ArchiveAccess = ArchiveAccess()
     revision: int = 1
     """Grows with each change of its definition or access."""
+    deletion_job_id: str = ""
+    """Job that deletes it with all that it holds; it takes nothing in meanwhile."""
 
     @property
     def configuration_hash(self) -> str:

@@ -38,6 +38,8 @@ class Settings(BaseModel):
     sync_machine_arn: str = ""
     collection_machine_arn: str = ""
     removal_machine_arn: str = ""
+    removal_round_entries: int = Field(default=500, ge=1, le=1_000)
+    """Entries of an archive that is deleted which are removed, and proven to be gone, together."""
     event_bus: str = ""
     index_queue_url: str = ""
     upload_queue_url: str = ""

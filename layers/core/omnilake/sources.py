@@ -46,9 +46,9 @@ def put(
 
     Raises:
         SourceError: the type, the configuration, the secret's name or the schedule does not fit.
-        ArchiveNotFound: there is no such archive.
+        ArchiveNotFound, ArchiveBeingDeleted: as their codes say.
     """
-    archive = archives.get_archive(archive_id)
+    archive = archives.open_archive(archive_id)
     parsed = source_types.parse_config(source_type, config)
     if not source_types.is_read(source_type):
         secret_name = schedule = ""  # nothing reads it

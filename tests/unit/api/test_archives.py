@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import any_call
 import pytest
 from any_stored import MARA, NOAH, stored_archive
 
 from omnilake import archives as registry
+from omnilake import aws
 from omnilake.api import archives, rpc_archives
+from omnilake.api.access import Principal
 from omnilake.errors import ArchiveExists, ArchiveInUse
 from omnilake.settings import settings
 
@@ -191,3 +193,53 @@ def test_what_the_first_omnilakes_configuration_asks_for_in_vain_is_refused_by_n
     refused = rpc("POST", "/create_archive", body | {"configuration": told})
     assert (refused.status, refused.json["errors"][0]["field"]) == (422, f"configuration.{next(iter(told))}")
     assert rpc("POST", "/create_archive", body).status == 201
+
+
+class TestWithItsEntries:
+    PATH = "/v1/archives/maras-own"
+    WITH = f"{PATH}?with_entries=true"
+    ANY: ClassVar = {"headers": {"if-match": "*"}}
+
+    @pytest.fixture(autouse=True)
+    def started(self, send: Send, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Names of the executions that were started."""
+        seen: list[str] = []
+        monkeypatch.setenv("OMNILAKE_REMOVAL_MACHINE_ARN", "arn:aws:states:us-east-1:123456789012:stateMachine:remove")
+        settings.cache_clear()
+        monkeypatch.setattr("omnilake.executions.start_once", lambda _, name, __: seen.append(name))
+        stored_archive("maras-own", write=[NOAH])
+        return seen
+
+    def test_a_job_deletes_it_and_whoever_asks_again_gets_the_same(self, send: Send, started: list[str]) -> None:
+        tag = send("GET", self.PATH).headers["etag"]
+        answered = send("DELETE", self.WITH, headers={"if-match": tag})
+        assert (answered.status, answered.json["kind"], answered.json["started_by"]) == (202, "remove_entries", MARA)
+        job_id = answered.json["job_id"]
+        assert answered.headers["location"] == f"/v1/jobs/{job_id}"
+        assert send("GET", self.PATH).json["deletion_job_id"] == job_id
+        again = send("DELETE", self.WITH, headers={"if-match": tag})
+        assert (again.status, again.json["job_id"], set(started)) == (202, job_id, {job_id})
+        assert send("DELETE", f"{self.PATH}?with_entries=x", **self.ANY).status == 422
+
+    def test_it_has_to_be_as_it_was_read(self, send: Send, started: list[str]) -> None:
+        assert send("DELETE", self.WITH).status == 428
+        assert send("DELETE", self.WITH, headers={"if-match": '"stale"'}).status == 412
+        assert started == []
+        assert send("GET", self.PATH).json["deletion_job_id"] == ""
+
+    def test_only_who_administers_it_may(self, send: Send, started: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        assert send("DELETE", self.WITH, **self.ANY, **AS_NOAH).status == 403
+        monkeypatch.setattr(archives, "caller", lambda: Principal(name=MARA, tenant="harbour"))
+        assert send("DELETE", self.WITH, **self.ANY).json["code"] == "FORBIDDEN"
+        assert started == []
+
+    def test_sources_keep_it(self, send: Send, started: list[str]) -> None:
+        item = {"source_id": "gitlab-1", "item": "definition", "listing": "sources"}
+        aws.table("sources_table").put(item | {"archive_source": "maras-own#gitlab-1"})
+        answered = send("DELETE", self.WITH, **self.ANY)
+        assert (answered.status, answered.json["code"]) == (409, "ARCHIVE_IN_USE")
+        assert "gitlab-1" in answered.json["detail"]
+        assert started == []
+
+    def test_an_archive_that_is_not_there_is_not_found(self, send: Send) -> None:
+        assert send("DELETE", "/v1/archives/none-such?with_entries=true", **self.ANY).status == 404

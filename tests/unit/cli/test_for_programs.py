@@ -40,6 +40,7 @@ CONFIGURATION = {
 }  # fmt: skip
 
 JOBS = {
+    "archive rm docs --with-entries --yes": "DELETE /v1/archives/docs",
     "archive reindex docs": "POST /v1/archives/docs/reindex",
     "add docs text": "POST /v1/archives/docs/entries",
     "collection start docs --prefix s3://b/p/": "POST /v1/archives/docs/collections",

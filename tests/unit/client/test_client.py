@@ -369,6 +369,15 @@ class TestJobs:
     def test_a_removal_that_needs_no_job_has_none(self) -> None:
         wire = Wire([httpx2.Response(204)])
         assert wire.client().archives.delete("docs", etag='"1"') is None
+        assert wire.calls[0].url.query == b""
+
+    def test_an_archive_goes_with_its_entries_by_a_job(self) -> None:
+        wire = Wire([reply({"job_id": "delete-docs-1"}, 202)])
+        job = wire.client().archives.delete("docs", etag='"1"', with_entries=True)
+        assert job is not None
+        assert job.job_id == "delete-docs-1"
+        assert wire.paths() == ["DELETE /v1/archives/docs?with_entries=true"]
+        assert wire.calls[0].headers["if-match"] == '"1"'
 
 
 class TestUploads:

@@ -10,17 +10,27 @@ from any_ingest import LANDING, any_archive, any_batch, any_report, uploaded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnilake import aws, entries, jobs, layout
-from omnilake.closing import close_job
-from omnilake.errors import EntryNotFound, InvalidRemoval
+from omnilake import archives, aws, entries, jobs, layout, sources
+from omnilake.closing import cancel_job, close_job
+from omnilake.errors import (
+    ArchiveBeingDeleted,
+    ArchiveInUse,
+    ArchiveNotFound,
+    EntryNotFound,
+    InvalidRemoval,
+    JobEnded,
+    RevisionMismatch,
+    TransientError,
+)
 from omnilake.ingest import landing, stages
 from omnilake.ingest.publish import publish_entries
 from omnilake.ingest.register import register_documents
 from omnilake.models import DocumentStatus, JobStatus, ObjectRef
-from omnilake.removal import objects, proof
+from omnilake.removal import deletion, objects, proof
 from omnilake.removal.marking import mark_entries
-from omnilake.removal.requests import KIND, parse_request, read_plan, start
-from omnilake.stores import backup, erasure
+from omnilake.removal.requests import KIND, parse_request, read_plan, start, start_deletion
+from omnilake.settings import settings
+from omnilake.stores import backup, erasure, table
 
 pytestmark = pytest.mark.usefixtures("stack")
 
@@ -263,3 +273,239 @@ def _doomed(origin: ObjectRef | None) -> Any:
 def test_the_zones_that_are_looked_through_are_all_there_are() -> None:
     assert {landing.INCOMING, landing.PROCESSED, landing.FAILED} == set(landing.ZONES)
     assert DocumentStatus.REMOVED not in {DocumentStatus(each) for each in entries.UNDER_WAY}
+
+
+class TestAWholeArchive:
+    """One entry a round; the executions' states are called as the state machine calls them."""
+
+    @pytest.fixture(autouse=True)
+    def _one_a_round(self, monkeypatch: pytest.MonkeyPatch, started: list[str], dropped: list[str]) -> None:
+        monkeypatch.setenv("OMNILAKE_REMOVAL_ROUND_ENTRIES", "1")
+        monkeypatch.setenv("OMNILAKE_REMOVAL_MACHINE_ARN", "arn:aws:states:us-east-1:123456789012:stateMachine:remove")
+        settings.cache_clear()
+
+    @pytest.fixture
+    def started(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Names of the executions that were started."""
+        seen: list[str] = []
+        monkeypatch.setattr("omnilake.executions.start_once", lambda _, name, __: seen.append(name))
+        return seen
+
+    @pytest.fixture
+    def dropped(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Stores whose tables were dropped."""
+        seen: list[str] = []
+        monkeypatch.setattr(table, "drop_store", lambda store: seen.append(store.store_id))
+        return seen
+
+    def begun(self) -> str:
+        return start_deletion(archives.get_archive("docs"), "jwt:mara").job_id
+
+    def one_round(self, job_id: str) -> proof.ProofResult:
+        assert mark_entries(job_id).versions
+        objects.purge_objects(job_id)
+        told = proof.prove_absence(job_id)
+        assert (told.remaining, told.more) == (0, True)
+        return told
+
+    def test_goes_round_by_round_each_with_a_receipt_and_then_itself(
+        self, dropped: list[str], published: list[tuple[str, dict[str, Any]]]
+    ) -> None:
+        there = {ingested("locker.md", b"one")[0], ingested("ferry.md", b"nine")[0]}
+        aws.lake().write(f"{layout.store_files('docs-store')}data/1.lance", b"columns")
+        job_id, gone, keys = self.begun(), set(), []
+        for number in (1, 2):
+            assert mark_entries(job_id) == mark_entries(job_id)  # whatever is repeated stays in its round
+            told = self.one_round(job_id)
+            assert proof.prove_absence(job_id) == told
+            assert told.receipt_key == layout.removal_part(job_id, f"receipts/{number:05d}")
+            receipt = aws.lake().read_model(told.receipt_key, proof.Receipt)
+            assert (len(receipt.entries), receipt.objects > 0) == (1, True)
+            gone |= {each.entry_id for each in receipt.entries}
+            keys.append((told.receipt_key, receipt.digest))
+            assert jobs.get(job_id).status is JobStatus.RUNNING
+        assert gone == there
+        assert mark_entries(job_id).emptied
+
+        ended = deletion.drop_archive(job_id)
+
+        assert ended == deletion.DropResult(busy=0, receipt_key=layout.removal_part(job_id, "receipt"))
+        with pytest.raises(ArchiveNotFound):
+            archives.get_archive("docs")
+        assert dropped == ["docs-store"]
+        assert aws.table("stores_table").get({"store_id": "docs-store"}) is None
+        whole = aws.lake().read_model(ended.receipt_key, deletion.ArchiveReceipt)
+        assert [(each.receipt_key, each.digest) for each in whole.rounds] == keys
+        assert (whole.entries, whole.versions, whole.requested_by) == (2, 2, "jwt:mara")
+        assert whole.sealed() == whole
+        assert not any(check.found for check in whole.checks)
+        assert held(LANDING) == []
+        assert held("lakebucket", layout.STORES_PREFIX) == []
+        kept = [ended.receipt_key, *(key for key, _ in keys), layout.removal_part(job_id, "request")]
+        assert held("lakebucket", f"removals/{job_id}") == kept
+        job = jobs.get(job_id)
+        assert (job.status, job.result_key) == (JobStatus.COMPLETED, ended.receipt_key)
+        assert {"entries": 2, "versions": 2}.items() <= job.progress.items()
+        assert [kind for kind, _ in published if kind in ("Entries Removed", "Archive Deleted")][
+            -1
+        ] == "Archive Deleted"
+        assert deletion.drop_archive(job_id) == ended  # once more
+
+    def test_what_lies_below_its_name_without_an_entry_goes_too(self) -> None:
+        uploaded("failed/docs/broken.pdf", b"%PDF")
+        uploaded("failed/docs-2/other.pdf", b"%PDF")
+        aws.lake().write("sources/inline/docs/refused.jsonl.gz", b"x")
+        aws.lake().write("uploads/docs/half.json", b"{}")
+        job_id = self.begun()
+        assert mark_entries(job_id).emptied
+        deletion.drop_archive(job_id)
+        assert held(LANDING) == ["failed/docs-2/other.pdf"]
+        assert held("lakebucket", "sources/") == held("lakebucket", "uploads/") == []
+
+    def test_versions_that_failed_or_were_duplicates_go_and_no_copy_comes_back(self) -> None:
+        first, _ = ingested("a.md", b"same")
+        copy, _ = ingested("b.md", b"same")
+        job_id, gone = self.begun(), set()
+        while not mark_entries(job_id).emptied:
+            gone |= {each.entry_id for each in read_plan(job_id).versions}
+            assert objects.purge_objects(job_id).brought_back == 0
+            proof.prove_absence(job_id)
+        deletion.drop_archive(job_id)
+        assert gone == {first, copy}
+        assert held(LANDING) == []
+
+    def test_an_ingestion_that_began_before_is_waited_for_and_what_comes_later_is_refused(self) -> None:
+        early = any_batch(uploaded("incoming/docs/early.md", b"one"))
+        register_documents(early)
+        job_id = self.begun()
+        late = any_batch(uploaded("incoming/docs/late.md", b"two"))
+        assert mark_entries(job_id).busy == 2
+        register_documents(late)
+        (refused,) = stages.read(late, stages.REGISTERED).documents
+        assert refused.error is not None
+        assert (refused.status, refused.error.code) == (DocumentStatus.FAILED, "ARCHIVE_BEING_DELETED")
+        publish_entries(late)
+        assert mark_entries(job_id).busy == 1
+        publish_entries(early)
+        self.one_round(job_id)
+        assert mark_entries(job_id).emptied
+        deletion.drop_archive(job_id)
+        assert held(LANDING) == held("lakebucket", layout.ENTRIES) == []
+
+    def test_what_comes_after_the_last_round_keeps_it_from_going(self) -> None:
+        job_id = self.begun()
+        assert mark_entries(job_id).emptied
+        any_batch(uploaded("incoming/docs/late.md", b"two"))
+        assert deletion.drop_archive(job_id).busy == 1
+        assert archives.get_archive("docs").deletion_job_id == job_id
+
+    def test_takes_nothing_in_from_the_beginning(self) -> None:
+        entry_id, _ = ingested("a.md", b"one")
+        self.begun()
+        with pytest.raises(ArchiveBeingDeleted):
+            archives.open_archive("docs")
+        with pytest.raises(ArchiveBeingDeleted):
+            start(parse_request("docs", [entry_id]))
+        with pytest.raises(ArchiveBeingDeleted):
+            sources.put("docs", "website", {"start_url": "https://example.com/"})
+        with pytest.raises(ArchiveBeingDeleted):
+            archives.delete_archive("docs", 2)
+
+    def test_the_same_call_gives_the_same_job_while_it_runs(self, started: list[str]) -> None:
+        before = archives.get_archive("docs")
+        job_id = self.begun()
+        assert self.begun() == job_id
+        assert started == [job_id, job_id]
+        with pytest.raises(RevisionMismatch):
+            start_deletion(before)
+
+    def test_a_call_that_came_no_further_than_to_close_the_archive_is_taken_up(self, started: list[str]) -> None:
+        archives.close_archive(archives.get_archive("docs"), "delete-docs-lost")
+        assert self.begun() == "delete-docs-lost"
+        assert mark_entries("delete-docs-lost").emptied
+
+    def test_sources_keep_it_and_are_named(self, started: list[str]) -> None:
+        source = {
+            "source_id": "website-1",
+            "item": "definition",
+            "listing": "sources",
+            "archive_source": "docs#website-1",
+        }
+        aws.table("sources_table").put(source)
+        with pytest.raises(ArchiveInUse, match="website-1"):
+            self.begun()
+        archives.open_archive("docs")
+        assert started == []
+
+    @pytest.mark.parametrize("ended", ["failed", "cancelled"])
+    def test_ended_early_it_takes_documents_in_again_and_a_later_deletion_takes_what_is_left(
+        self, ended: str, started: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("omnilake.executions.stop", lambda *_: None)
+        ingested("a.md", b"one")
+        ingested("b.md", b"two")
+        first = self.begun()
+        self.one_round(first)
+        if ended == "cancelled":
+            cancel_job(first)
+        assert close_job(first, "ABORTED", "JobCancelled" if ended == "cancelled" else "TransientError", "{}")
+        assert archives.open_archive("docs").deletion_job_id == ""
+        ingested("c.md", b"three")
+        second = self.begun()
+        assert second != first
+        if ended == "failed":  # redriven: the other one has it now
+            with pytest.raises(ArchiveBeingDeleted):
+                mark_entries(first, redrives=1)
+            close_job(first, "FAILED", "ArchiveBeingDeleted", "{}")
+        self.one_round(second)
+        self.one_round(second)
+        assert mark_entries(second).emptied
+        assert deletion.drop_archive(second).busy == 0
+
+    def test_a_redrive_closes_it_again(self) -> None:
+        job_id = self.begun()
+        close_job(job_id, "FAILED", "TransientError", "{}")
+        for late in (mark_entries, deletion.drop_archive):
+            with pytest.raises(JobEnded):
+                late(job_id)
+        archives.open_archive("docs")
+        assert mark_entries(job_id, redrives=1).emptied
+        assert archives.get_archive("docs").deletion_job_id == job_id
+
+    def test_a_later_archive_of_the_same_id_is_left_alone(self) -> None:
+        job_id = self.begun()
+        later = any_archive()
+        aws.table("archives_table").put(later.model_dump(mode="json") | {"store_id": "docs-later"})
+        for state in (mark_entries, deletion.drop_archive):
+            with pytest.raises(ArchiveNotFound):
+                state(job_id)
+        assert archives.get_archive("docs").store_id == "docs-later"
+
+    def test_a_deletion_that_broke_off_after_the_record_had_gone_ends_all_the_same(
+        self, dropped: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job_id = self.begun()
+        mark_entries(job_id)
+        with monkeypatch.context() as patch:
+            patch.setattr(deletion, "_drop_stores", _fails)
+            with pytest.raises(TransientError):
+                deletion.drop_archive(job_id)
+        aws.table("archives_table").put(any_archive().model_dump(mode="json") | {"store_id": "docs-later"})
+        uploaded("incoming/docs/new.md", b"new")
+        assert deletion.drop_archive(job_id).busy == 0
+        assert dropped == ["docs-store"]
+        assert held(LANDING) == ["incoming/docs/new.md"]
+        assert archives.get_archive("docs").store_id == "docs-later"
+
+    def test_versions_that_the_index_still_tells_of_are_not_removed_twice(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        entry_id, _ = ingested("a.md", b"one")
+        job_id = self.begun()
+        self.one_round(job_id)
+        monkeypatch.setattr(entries, "of_status", lambda *_: iter([{"entry_id": entry_id}]))
+        assert mark_entries(job_id).emptied
+
+
+def _fails(_: object) -> Any:
+    raise TransientError("The store did not answer.")

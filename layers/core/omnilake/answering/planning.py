@@ -117,6 +117,7 @@ def check(request: InformationRequest, loaded: AnsweringConfiguration) -> None:
     Raises:
         InvalidRequest: a filter, a model or a mode that is not possible.
         ArchiveNotFound: the destination does not exist.
+        ArchiveBeingDeleted: a job deletes it.
     """
     filters.check(request.filters)
     for step in Step:
@@ -124,7 +125,7 @@ def check(request: InformationRequest, loaded: AnsweringConfiguration) -> None:
     if (request.mode is RetrievalMode.RELATED) and not request.related_to:
         raise InvalidRequest("A RELATED request names no earlier answer.", action="Give its job id as related_to.")
     if request.destination_archive:
-        archives.get_archive(request.destination_archive)
+        archives.open_archive(request.destination_archive)
 
 
 def choose(

@@ -8,7 +8,7 @@ tenant's.
 from __future__ import annotations
 
 from omnilake import aws, entries, jobs, layout
-from omnilake.errors import ArchiveNotFound
+from omnilake.errors import ArchiveBeingDeleted, ArchiveNotFound
 from omnilake.ingest import collections
 from omnilake.ingest.contents import MAX_RECORD_METADATA
 from omnilake.models import Answer, ErrorRecord, InformationRequest, Record, WrittenBack
@@ -35,7 +35,7 @@ def write_back(answer: Answer, request: InformationRequest) -> WrittenBack:
     )
     try:
         started = collections.start(wanted, key)
-    except ArchiveNotFound as error:  # it was there when the request was planned
+    except (ArchiveNotFound, ArchiveBeingDeleted) as error:  # it was there when the request was planned
         return WrittenBack(archive_id=archive_id, error=ErrorRecord.of(error))
     return WrittenBack(
         archive_id=archive_id,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body as BodyParameter
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import Field
 
 from omnilake import archives
@@ -13,8 +14,10 @@ from omnilake.api import pagination
 from omnilake.api.access import Principal, Right, default_access
 from omnilake.api.app import answer, caller, etag_of, make_router, page, require_match
 from omnilake.api.schemas import LIMIT, ArchiveIdPath, Cursor, Limit, Page
+from omnilake.api.waiting import JobView, accepted
 from omnilake.archives import ArchiveChanges, ArchiveDefinition
 from omnilake.calling import call
+from omnilake.errors import Forbidden
 from omnilake.models import Archive, ArchiveAccess
 
 router = make_router()
@@ -78,12 +81,41 @@ def update(archive_id: ArchiveIdPath, body: Annotated[ArchiveChanges, BodyParame
     return answer(after, etag=etag_of(after))
 
 
-@router.delete("/v1/archives/<archive_id>", status_code=204, tags=["archives"], summary="Delete an empty archive")
-def delete(archive_id: ArchiveIdPath) -> Response[None]:
-    before = caller().check(Right.ADMINISTER, archives.get_archive(archive_id))
+@router.delete(
+    "/v1/archives/<archive_id>",
+    status_code=204,
+    tags=["archives"],
+    summary="Delete an archive that holds nothing, or with all its entries",
+    responses={
+        202: {
+            "description": "A job removes its entries, with proof, and then the archive.",
+            "content": {"application/json": {"model": JobView}},
+        }
+    },
+)
+def delete(
+    archive_id: ArchiveIdPath,
+    with_entries: Annotated[bool, Query(description="With all its entries, by a job. Sources keep it still.")] = False,
+) -> Response[Any]:
+    who = caller()
+    before = who.check(Right.ADMINISTER, archives.get_archive(archive_id))
+    if with_entries:
+        return deleted_with_entries(who, before)
     require_match(etag_of(before))
     call("delete_archive_function_arn", {"archive_id": archive_id, "revision": before.revision})
     return Response(status_code=204, headers={"Cache-Control": "no-store"})
+
+
+def deleted_with_entries(who: Principal, before: Archive) -> Response[Any]:
+    """The response to the deletion of an archive with its entries: the job, also to whoever asks while it runs."""
+    if who.tenant:
+        raise Forbidden("An archive holds documents of any tenant; your token names one.")
+    if not before.deletion_job_id:
+        require_match(etag_of(before))
+    from omnilake.removal.requests import start_deletion  # seldom wanted: the function starts faster without
+
+    started = start_deletion(before, who.name)
+    return accepted(started.job_id, archive_id=before.archive_id)
 
 
 @router.get("/v1/archives/<archive_id>/access", tags=["archives"], summary="Who may do what with an archive")

@@ -268,8 +268,16 @@ def _collected(who: Principal, archive_id: str, fields: dict[str, Any], **more: 
 
 
 def allowed(who: Principal, right: Right, archive_id: str) -> Archive:
-    """An archive that a principal has a right over. Raises ``ArchiveNotFound``, ``Forbidden``."""
-    return who.check(right, archives.get_archive(archive_id))
+    """An archive that a principal has a right over.
+
+    Raises:
+        ArchiveNotFound, Forbidden: it has not.
+        ArchiveBeingDeleted: it wants more than to read of an archive that a job deletes.
+    """
+    archive = who.check(right, archives.get_archive(archive_id))
+    if right is not Right.READ:
+        archives.check_open(archive)
+    return archive
 
 
 def held(span: TextSpan) -> TextSpan:

@@ -62,6 +62,7 @@ _STATUS: dict[type[OmniLakeError], HTTPStatus] = {
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     errors.ArchiveExists: HTTPStatus.CONFLICT,
     errors.ArchiveInUse: HTTPStatus.CONFLICT,
+    errors.ArchiveBeingDeleted: HTTPStatus.CONFLICT,
     errors.EntryNotUpdatable: HTTPStatus.CONFLICT,
     errors.SourceBusy: HTTPStatus.CONFLICT,
     errors.SourceTypeInUse: HTTPStatus.CONFLICT,

@@ -8,7 +8,7 @@ from typing import IO, Any, get_args
 import click
 
 from omnilake.cli import connection
-from omnilake.cli.connection import confirm_option, json_option, print_json, print_rows, wait_option
+from omnilake.cli.connection import json_option, print_json, print_rows, wait_option
 from omnilake.cli.following import follow_documents
 from omnilake.models import Archive, ChunkingConfig
 
@@ -151,16 +151,24 @@ def reindex(stack: str, archive_id: str, wait: bool, as_json: bool) -> None:
 
 @archive.command()
 @click.argument("archive_id")
-@confirm_option("Delete the archive?")
+@click.option("--with-entries", is_flag=True, help="Remove all its entries too, with proof. Sources keep it still.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@wait_option("it is gone")
 @json_option
 @click.pass_obj
-def rm(stack: str, archive_id: str, as_json: bool) -> None:
-    """Delete an archive that holds nothing any more."""
+def rm(stack: str, archive_id: str, with_entries: bool, yes: bool, wait: bool, as_json: bool) -> None:
+    """Delete an archive that holds nothing any more, or with all its entries.
+
+    With its entries a job does it: the archive takes nothing in from then on. Cancelled or failed, the job leaves the
+    archive with what was not removed yet.
+    """
+    if not yes:
+        click.confirm("Delete the archive with all its entries?" if with_entries else "Delete the archive?", abort=True)
     lake = connection.connect(stack)
-    job = lake.archives.delete(archive_id)
+    job = lake.archives.delete(archive_id, with_entries=with_entries)
     if job is not None:
-        follow_documents(lake, job, wait=True, as_json=as_json)
-    elif not as_json:
+        follow_documents(lake, job, wait=wait, as_json=as_json)
+    if not as_json and (job is None or wait):
         click.echo(f"{archive_id}  deleted")
 
 

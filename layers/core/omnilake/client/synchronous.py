@@ -267,16 +267,26 @@ class Archives(_Resource):
         body = _JSON.dump_python(changes, mode="json")
         return _parsed(self._client.send("PATCH", _archive(archive_id), body=body, headers=headers), Archive)
 
-    def delete(self, archive_id: str, *, etag: str | None = None) -> JobHandle | None:
-        """Remove an archive that holds no entries.
+    def delete(self, archive_id: str, *, etag: str | None = None, with_entries: bool = False) -> JobHandle | None:
+        """Delete an archive that holds nothing, or with all its entries.
+
+        Args:
+            archive_id: the archive.
+            etag: of the archive as it was read; another one meanwhile refuses the deletion. None: as it is now.
+            with_entries: remove its entries too, with proof. It takes nothing in from then on, and is gone when the job
+                has completed; a job that fails or is cancelled leaves it with what was not removed yet.
 
         Returns:
-            The job that does it, where the API starts one.
+            With ``with_entries`` the job that does it, the same one while it runs; else None: the archive is gone.
         Raises:
-            ArchiveInUse: it holds entries, or sources or open jobs are left of it.
+            ArchiveInUse: it has sources; or, without ``with_entries``, entries or open jobs. The message names them.
+            ArchiveBeingDeleted: without ``with_entries``, where a job deletes it already.
+            Forbidden: the caller does not administer it; or, with ``with_entries``, their token names a tenant.
         """
         headers = self._client.matching(_archive(archive_id), etag)
-        return self._client.started(self._client.send("DELETE", _archive(archive_id), headers=headers))
+        query = {"with_entries": "true"} if with_entries else {}
+        answer = self._client.send("DELETE", _archive(archive_id), query=query, headers=headers)
+        return self._client.started(answer)
 
     def access(self, archive_id: str) -> AccessState:
         """Who may read, write and administer it; only who administers it may ask."""

@@ -160,9 +160,9 @@ def prepare(request: CollectionRequest, job_id: str) -> str:
         The ARN that the execution will have.
 
     Raises:
-        ArchiveNotFound: there is no such archive.
+        ArchiveNotFound, ArchiveBeingDeleted: as their codes say.
     """
-    archives.get_archive(request.archive_id)
+    archives.open_archive(request.archive_id)
     machine = settings().require("collection_machine_arn")
     arn = aws.execution_arn(machine, job_id)
     aws.lake().write_model(layout.collection_part(job_id, "request"), request)
@@ -185,6 +185,7 @@ def start(request: CollectionRequest, idempotency_key: str = "") -> Started:
         idempotency_key: the same key and archive start one job only; without one each call starts a job.
     Raises:
         ArchiveNotFound, JobNotFound: what the request names is not there.
+        ArchiveBeingDeleted: a job deletes the archive.
         InvalidCollection: a job to retry that has not ended.
         TransientError: the execution could not be started now.
     """

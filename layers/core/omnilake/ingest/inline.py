@@ -78,11 +78,11 @@ def add(archive_id: str, entry: NewEntry, *, started_by: str = "", tenant: dict[
         tenant: metadata that the caller has no say in.
 
     Raises:
-        ArchiveNotFound: there is no such archive.
+        ArchiveNotFound, ArchiveBeingDeleted: as their codes say.
         InvalidEntry: too long, no text, a time that is none, too much metadata.
         TransientError: its execution could not be started now; nothing is kept.
     """
-    archives.get_archive(archive_id)
+    archives.open_archive(archive_id)
     sources = entry.sources or []
     if entry.original_of_source:
         identity = ("source", entry.original_of_source)

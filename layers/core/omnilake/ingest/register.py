@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from omnilake import archives, aws, entries, jobs, layout
-from omnilake.errors import ArchiveNotFound, DocumentError, JobNotFound, ObjectNotFound, TransientError
+from omnilake.errors import (
+    ArchiveBeingDeleted,
+    ArchiveNotFound,
+    DocumentError,
+    JobNotFound,
+    ObjectNotFound,
+    TransientError,
+)
 from omnilake.ingest import contents, landing, reindex, stages
 from omnilake.models import (
     ENDED,
@@ -39,10 +46,10 @@ def register_documents(job_id: str) -> stages.BatchResult:
             started_by=manifest.started_by,
         )
     jobs.enter(job_id, kind, STATE, documents=count)
-    archive: Archive | ArchiveNotFound
+    archive: Archive | DocumentError
     try:
-        archive = archives.get_archive(manifest.archive_id)
-    except ArchiveNotFound as error:
+        archive = archives.open_archive(manifest.archive_id)
+    except (ArchiveNotFound, ArchiveBeingDeleted) as error:
         archive = error
     lines = contents.read_lines(manifest.documents)
     documents = aws.concurrently(lambda ref: _register(ref, archive, job_id, lines), manifest.documents)
@@ -70,7 +77,7 @@ def _await_earlier_runs(job_id: str) -> None:
 
 
 def _register(
-    ref: ObjectRef, archive: Archive | ArchiveNotFound, job_id: str, lines: dict[contents.Line, bytes]
+    ref: ObjectRef, archive: Archive | DocumentError, job_id: str, lines: dict[contents.Line, bytes]
 ) -> BatchDocument:
     document = BatchDocument(
         ref=ref,
@@ -81,7 +88,7 @@ def _register(
     try:
         if landing.is_landed(ref):
             landing.parse_key(ref.key)
-        if isinstance(archive, ArchiveNotFound):
+        if isinstance(archive, DocumentError):
             raise archive
         if reindex.is_reference(ref):
             return reindex.begin(ref, archive.archive_id, job_id)

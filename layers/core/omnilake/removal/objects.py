@@ -24,7 +24,15 @@ from omnilake.errors import TransientError
 from omnilake.ingest import contents, landing, stages
 from omnilake.insights.outcomes import InsightsBatch
 from omnilake.models import Batch, BatchDocument, BatchManifest, Model, ObjectRef
-from omnilake.removal.requests import KIND, DoomedVersion, RemovalPlan, read_plan, read_request
+from omnilake.removal.requests import (
+    KIND,
+    DoomedVersion,
+    RemovalPlan,
+    RemovalRequest,
+    read_plan,
+    read_request,
+    read_round,
+)
 from omnilake.settings import settings
 
 STATE = "Purge Objects"
@@ -45,19 +53,27 @@ def purge_objects(job_id: str) -> PurgeResult:
     """
     request, plan = read_request(job_id), read_plan(job_id)
     jobs.enter(job_id, KIND, STATE)
+    aws.lake().write_model(layout.removal_part(job_id, "purge"), _Purge(began_at=clock.now()))
     objects = 0
-    for bucket, found in remains(plan, request.requested_at):
+    cutoff = read_round(job_id, request).requested_at
+    for bucket, found in remains(plan, cutoff):
         objects += aws.ObjectStore(bucket).erase(found)
     for ingestion in plan.job_ids:
         objects += _redact(ingestion, plan.versions)
     for version in plan.versions:
         objects += _blank_record(version)
     objects += aws.lake().erase(noncurrent(plan))
-    brought_back = _release(job_id, plan, request.archive_id)
+    brought_back = _release(job_id, plan, request)
     for version in plan.versions:
         entries.bury(version.entry_id, version.version, request.archive_id, job_id)
     jobs.count(job_id, objects=objects)
     return PurgeResult(objects=objects, brought_back=brought_back)
+
+
+def purged_at(job_id: str) -> str:
+    """When the last purge of a removal began; empty when none did."""
+    told = aws.lake().find_model(layout.removal_part(job_id, "purge"), _Purge)
+    return "" if told is None else told.began_at
 
 
 # --- what there is ----------------------------------------------------------------------------------------------
@@ -237,11 +253,12 @@ def _replace(store: aws.ObjectStore, key: str, lines: list[bytes], etag: str) ->
         raise TransientError("A file of records changed while one of them was taken out of it.") from error
 
 
-def _release(job_id: str, plan: RemovalPlan, archive_id: str) -> int:
+def _release(job_id: str, plan: RemovalPlan, request: RemovalRequest) -> int:
     """Give up the claims of the versions. Other uploads of their content that stay are ingested now.
 
-    Those uploads are written down before the claims go: whoever repeats this finds them.
+    Those uploads are written down before the claims go: whoever repeats this finds them. Of a whole archive none stays.
     """
+    archive_id = request.archive_id
     lake, key = aws.lake(), layout.removal_part(job_id, "copies")
     earlier = lake.find_model(key, _Copies)
     noted = set(earlier.keys) if earlier else set()
@@ -254,6 +271,8 @@ def _release(job_id: str, plan: RemovalPlan, archive_id: str) -> int:
             entries.forget_alias(archive_id, version.content_hash, version.origin.key)
             entries.forget_object(version.origin)
     staying = sorted(noted - {each.origin.key for each in plan.versions if each.origin is not None})
+    if request.whole_archive:
+        return 0
     for alias in staying:
         landing.return_to_incoming(settings().require("landing_bucket"), alias)
     return len(staying)
@@ -263,3 +282,9 @@ class _Copies(Model):
     """Landing keys of other uploads of what is removed."""
 
     keys: list[str]
+
+
+class _Purge(Model):
+    """A purge that has begun."""
+
+    began_at: str

@@ -7,12 +7,21 @@ the content stays by design and until when.
 from __future__ import annotations
 
 import hashlib
+from typing import Self
 
 from omnilake import archives, aws, entries, jobs, layout
 from omnilake.clock import now
 from omnilake.models import DocumentStatus, JobStatus, Model
 from omnilake.removal import objects
-from omnilake.removal.requests import KIND, RemovalPlan, RemovalRequest, read_plan, read_request
+from omnilake.removal.requests import (
+    KIND,
+    RemovalPlan,
+    RemovalRequest,
+    RemovalRound,
+    read_plan,
+    read_request,
+    read_round,
+)
 from omnilake.stores import backup, erasure
 
 STATE = "Prove Absence"
@@ -36,8 +45,19 @@ class RemovedEntry(Model):
     versions: list[str]
 
 
-class Receipt(Model):
-    """What a removal proves."""
+class Sealed(Model):
+    """A receipt that shows when it was changed."""
+
+    digest: str = ""
+
+    def sealed(self) -> Self:
+        """The same with ``digest``, the sha256 (hex) of the JSON of all other fields."""
+        told = self.model_dump_json(exclude={"digest"})
+        return self.model_copy(update={"digest": hashlib.sha256(told.encode()).hexdigest()})
+
+
+class Receipt(Sealed):
+    """What a removal, or one round of an archive's deletion, proves."""
 
     job_id: str
     archive_id: str
@@ -51,53 +71,51 @@ class Receipt(Model):
     checks: list[Check]
     originals_elsewhere: int
     kept: list[str]
-    digest: str = ""
-
-    def sealed(self) -> Receipt:
-        """The same with ``digest``, the sha256 (hex) of the JSON of all other fields."""
-        told = self.model_dump_json(exclude={"digest"})
-        return self.model_copy(update={"digest": hashlib.sha256(told.encode()).hexdigest()})
 
 
 class ProofResult(Model):
-    """How much was found after all; with nothing the removal has ended."""
+    """How much was found after all; with nothing the removal, or its present round, has ended."""
 
     remaining: int
     receipt_key: str = ""
+    more: bool = False  # a whole archive is to go: the next round is to be looked for
 
 
 def prove_absence(job_id: str) -> ProofResult:
-    """Look for every planned version; where nothing is found write the receipt and end the job. May be repeated.
+    """Look for every planned version; where nothing is found write the receipt, and end the job unless a whole archive
+    is to go. May be repeated.
 
     Raises:
         ArchiveNotFound: the archive is gone.
     """
-    key = layout.removal_part(job_id, "receipt")
     request = read_request(job_id)
+    turn = read_round(job_id, request)
+    key = layout.removal_part(job_id, turn.receipt)
     if (written := aws.lake().find_model(key, Receipt)) is not None:
-        return _end(job_id, request, written)
+        return _end(job_id, request, key, written)
     jobs.enter(job_id, KIND, STATE)
     plan = read_plan(job_id)
     purges = [visit.at for visit in jobs.get(job_id).visits() if visit.state == objects.STATE]
-    checks = _checks(plan, request, purged_at=max(purges, default=""))
+    purges.append(objects.purged_at(job_id))  # of many rounds a job does not keep all visits
+    checks = _checks(plan, request.archive_id, turn.requested_at, purged_at=max(purges))
     remaining = sum(check.found for check in checks)
     if remaining:
         return ProofResult(remaining=remaining)
-    receipt = _receipt(job_id, plan, request, checks)
+    receipt = _receipt(job_id, plan, request, turn, checks)
     aws.lake().write_model(key, receipt)
-    return _end(job_id, request, receipt)
+    if request.whole_archive:
+        jobs.count(job_id, entries=len(receipt.entries), versions=_versions(receipt))
+    return _end(job_id, request, key, receipt)
 
 
-def _checks(plan: RemovalPlan, request: RemovalRequest, purged_at: str) -> list[Check]:
-    store = archives.get_store(archives.get_archive(request.archive_id))
+def _checks(plan: RemovalPlan, archive_id: str, cutoff: str, purged_at: str) -> list[Check]:
+    store = archives.get_store(archives.get_archive(archive_id))
     owners = {(each.entry_id, each.version) for each in plan.versions}
-    found = {bucket: len(versions) for bucket, versions in objects.remains(plan, request.requested_at)}
+    found = {bucket: len(versions) for bucket, versions in objects.remains(plan, cutoff)}
     backups = aws.concurrently(lambda job_id: backup.holds(store.store_id, job_id, owners), plan.job_ids)
     records = aws.concurrently(objects.has_record, plan.versions)
     registered = aws.concurrently(lambda each: entries.get(each.entry_id, each.version), plan.versions)
-    claims = aws.concurrently(
-        lambda each: entries.owner_of_content(request.archive_id, each.content_hash), plan.versions
-    )
+    claims = aws.concurrently(lambda each: entries.owner_of_content(archive_id, each.content_hash), plan.versions)
     return [
         Check(place=f"store {store.store_id}, all versions of its table", found=erasure.remaining(store, owners)),
         Check(place=f"{len(plan.job_ids)} backups of the store", found=sum(backups)),
@@ -115,19 +133,21 @@ def _checks(plan: RemovalPlan, request: RemovalRequest, purged_at: str) -> list[
     ]
 
 
-def _receipt(job_id: str, plan: RemovalPlan, request: RemovalRequest, checks: list[Check]) -> Receipt:
+def _receipt(
+    job_id: str, plan: RemovalPlan, request: RemovalRequest, turn: RemovalRound, checks: list[Check]
+) -> Receipt:
     job = jobs.get(job_id)
-    versions: dict[str, list[str]] = {entry_id: [] for entry_id in request.entry_ids}
+    versions: dict[str, list[str]] = {entry_id: [] for entry_id in turn.entry_ids}
     for each in plan.versions:
         versions[each.entry_id].append(each.version)
     return Receipt(
         job_id=job_id,
         archive_id=request.archive_id,
         entries=[RemovedEntry(entry_id=entry_id, versions=sorted(told)) for entry_id, told in versions.items()],
-        rows=job.progress.get("rows", 0),
-        objects=job.progress.get("objects", 0),
+        rows=job.progress.get("rows", 0) - turn.rows,
+        objects=job.progress.get("objects", 0) - turn.objects,
         requested_by=request.requested_by,
-        requested_at=request.requested_at,
+        requested_at=turn.requested_at,
         completed_at=now(),
         execution_arn=job.execution_arn,
         checks=checks,
@@ -136,14 +156,22 @@ def _receipt(job_id: str, plan: RemovalPlan, request: RemovalRequest, checks: li
     ).sealed()
 
 
-def _end(job_id: str, request: RemovalRequest, receipt: Receipt) -> ProofResult:
-    key = layout.removal_part(job_id, "receipt")
-    told = {"job_id": job_id, "archive_id": request.archive_id, "entry_ids": request.entry_ids, "receipt_key": key}
+def _versions(receipt: Receipt) -> int:
+    return sum(len(each.versions) for each in receipt.entries)
+
+
+def _end(job_id: str, request: RemovalRequest, key: str, receipt: Receipt) -> ProofResult:
+    entry_ids = [each.entry_id for each in receipt.entries]
+    told = {"job_id": job_id, "archive_id": request.archive_id, "entry_ids": entry_ids, "receipt_key": key}
     aws.publish_event("Entries Removed", told)
-    lake = aws.lake()
-    for part in ("plan", "copies"):  # they name where the originals lay
-        kept = layout.removal_part(job_id, part)
-        lake.erase([each for each in lake.versions(kept) if each.key == kept])
-    if jobs.get(job_id).status is not JobStatus.COMPLETED:
-        jobs.complete(job_id, KIND, STATE, result_key=key, versions=sum(len(each.versions) for each in receipt.entries))
-    return ProofResult(remaining=0, receipt_key=key)
+    for part in ("plan", "copies", "purge"):  # they name where the originals lay
+        forget_part(job_id, part)
+    if not request.whole_archive and jobs.get(job_id).status is not JobStatus.COMPLETED:
+        jobs.complete(job_id, KIND, STATE, result_key=key, versions=_versions(receipt))
+    return ProofResult(remaining=0, receipt_key=key, more=request.whole_archive)
+
+
+def forget_part(job_id: str, part: str) -> None:
+    """Delete a part of a removal, in all its versions."""
+    lake, key = aws.lake(), layout.removal_part(job_id, part)
+    lake.erase([each for each in lake.versions(key) if each.key == key])
