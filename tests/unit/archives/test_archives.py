@@ -209,5 +209,5 @@ def test_an_archive_that_is_not_there_is_not_found(archive_id: str) -> None:
 def test_a_store_without_record_is_an_error_of_the_system() -> None:
     archive = create_archive("docs")
     aws.table("stores_table").delete({"store_id": archive.store_id})
-    with pytest.raises(StageFailed, match=archive.store_id):
+    with pytest.raises(StageFailed, match="archive docs"):
         get_store(archive)
