@@ -1,36 +1,57 @@
 """Puts ``FunctionRuntime`` behind ministack's Lambda service for every ``python*`` function.
 
-Replaced in ministack: the executor dispatch, and the hooks that end workers when a function changes.
+Replaced in ministack: the executor dispatch, the thread that API Gateway starts for each call of a function, and the
+hooks that end workers when a function changes.
 Unnecessary once ministack can run ``python*`` runtimes through the Lambda Runtime API (see the package).
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
 import shutil
 import time
+import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ministack.core import lambda_runtime
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import lambda_svc
+from ministack.services import apigateway, lambda_svc
 
 from omnilake_local.server.functions import logs
 from omnilake_local.server.functions.artifacts import ArtifactStore, digest_from_code_sha256, digest_of
 from omnilake_local.server.functions.environment import FunctionVersion
 from omnilake_local.server.functions.pool import FunctionRuntime, NoWorkerFreeError
 from omnilake_local.server.functions.runtime_api import Invocation
+from omnilake_local.server.functions.worker import InvocationOutcome
 from omnilake_local.server.settings import ServerSettings
 
 RESPONSE_LIMIT_BYTES = 6 * 1024 * 1024
 """Largest answer of a function, Lambda's own limit for synchronous invocations."""
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One invocation of a version of a function."""
+
+    version: FunctionVersion
+    request_id: str
+    payload: bytes
+    function_arn: str
+    trace_id: str | None
+
+    def invocation(self) -> Invocation:
+        """Its deadline counts from now."""
+        deadline_ms = int((time.time() + self.version.timeout_seconds) * 1000)
+        return Invocation(self.request_id, self.payload, deadline_ms, self.function_arn, self.trace_id)
 
 
 class PythonFunctions:
@@ -55,6 +76,8 @@ class PythonFunctions:
         self._other_runtimes = lambda_svc._execute_function_dispatch
         self._invalidate_others = lambda_runtime.invalidate_worker
         lambda_svc._execute_function_dispatch = self._dispatch
+        self._run_in_thread = apigateway.run_reentrant
+        apigateway.run_reentrant = self._run_for_api
         lambda_runtime.invalidate_worker = self._invalidate
         lambda_svc.invalidate_worker = self._invalidate
 
@@ -78,41 +101,57 @@ class PythonFunctions:
     def _dispatch(
         self, func: dict[str, Any], config: dict[str, Any], event: Any, request_id: str, started: float
     ) -> dict[str, Any]:
-        if not str(config.get("Runtime", "")).startswith("python") or not func.get("code_zip"):
+        if not _is_ours(func, config):
             result: dict[str, Any] = self._other_runtimes(func, config, event, request_id, started)
             return result
         try:
-            version = self._version(func, config)
+            call = self._call(func, config, event, request_id)
         except zipfile.BadZipFile as broken:
             return _failure("Runtime.InvalidZip", str(broken))
-        trace_id = lambda_svc._xray_trace_id_for_invocation(config)
-        payload = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
-
-        def request() -> Invocation:
-            deadline_ms = int((time.time() + version.timeout_seconds) * 1000)
-            return Invocation(request_id, payload, deadline_ms, config["FunctionArn"], trace_id)
-
         try:
-            outcome = self.runtime.invoke(version, request)
+            return _told(call, self.runtime.invoke(call.version, call.invocation))
         except NoWorkerFreeError:
-            throttled: dict[str, Any] = lambda_svc._throttle_response(
-                reason_code="ConcurrentInvocationLimitExceeded",
-                msg=f"Rate Exceeded: no worker of {version.name} came free",
-            )
-            return throttled
-        lines = logs.invocation_lines(version, request_id, outcome, trace_id)
-        logs.write_lines(version.log_group, outcome.log_stream, lines)
-        body, failed = _decode(outcome.payload, outcome.failed)
-        return {"body": body, "log": "\n".join(lines) + "\n", **({"error": True} if failed else {})}
+            return _throttled(call)
+
+    async def _run_for_api(self, run: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Run a warm function for API Gateway without a thread for the call; anything else as ministack does.
+
+        With hundreds of calls a second the hand-overs of the interpreter's lock to and from such threads cost more
+        than what they do. The first call of a version unpacks its code and layers, which is no work for the event loop.
+        """
+        if run is not lambda_svc._execute_function_with_config_scope:
+            return await self._run_in_thread(run, *arguments, **options)
+        func, event = arguments
+        config = func["config"]
+        warm = _is_ours(func, config) and self.runtime.has_run(_arn(config), _version_name(config))
+        slot, _ = lambda_svc._acquire_execution_slot(func, config) if warm else (None, None)
+        if slot is None:
+            return await self._run_in_thread(run, *arguments, **options)
+        scoped = lambda_svc._run_with_function_config_scope
+        try:
+            call = scoped(config, self._call, func, config, event, str(uuid.uuid4()))
+            # an invocation that began goes on, whoever waits for it
+            outcome = await asyncio.shield(asyncio.wrap_future(self.runtime.begin(call.version, call.invocation)))
+            return scoped(config, _told, call, outcome)
+        except NoWorkerFreeError:
+            return _throttled(call)
+        finally:
+            lambda_svc._release_execution_slot(slot)
+
+    def _call(self, func: dict[str, Any], config: dict[str, Any], event: Any, request_id: str) -> _Call:
+        """Raises ``zipfile.BadZipFile`` when the function's code is none."""
+        payload = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+        trace_id = lambda_svc._xray_trace_id_for_invocation(config)
+        return _Call(self._version(func, config), request_id, payload, config["FunctionArn"], trace_id)
 
     def _version(self, func: dict[str, Any], config: dict[str, Any]) -> FunctionVersion:
-        account, region = lambda_runtime._account_region_from_function_config(config)
+        _, region = lambda_runtime._account_region_from_function_config(config)
         name = config["FunctionName"]
         logging_config = config.get("LoggingConfig") or {}
         return FunctionVersion(
-            arn=f"arn:aws:lambda:{region}:{account}:function:{name}",
+            arn=_arn(config),
             name=name,
-            version=config.get("Version", "$LATEST"),
+            version=_version_name(config),
             # Lambda accepts pkg/module.function; the runtime client wants dots
             handler=str(config["Handler"]).replace("/", "."),
             runtime=config["Runtime"],
@@ -165,6 +204,35 @@ def _code_digest(record: dict[str, Any]) -> str:
     with contextlib.suppress(ValueError, TypeError):
         return digest_from_code_sha256(code_sha256)
     return digest_of(record["code_zip"])
+
+
+def _is_ours(func: dict[str, Any], config: dict[str, Any]) -> bool:
+    return str(config.get("Runtime", "")).startswith("python") and bool(func.get("code_zip"))
+
+
+def _arn(config: dict[str, Any]) -> str:
+    account, region = lambda_runtime._account_region_from_function_config(config)
+    return f"arn:aws:lambda:{region}:{account}:function:{config['FunctionName']}"
+
+
+def _version_name(config: dict[str, Any]) -> str:
+    return str(config.get("Version", "$LATEST"))
+
+
+def _told(call: _Call, outcome: InvocationOutcome) -> dict[str, Any]:
+    """What ministack wants to know of an invocation, once its log lines are written."""
+    lines = logs.invocation_lines(call.version, call.request_id, outcome, call.trace_id)
+    logs.write_lines(call.version.log_group, outcome.log_stream, lines)
+    body, failed = _decode(outcome.payload, outcome.failed)
+    return {"body": body, "log": "\n".join(lines) + "\n", **({"error": True} if failed else {})}
+
+
+def _throttled(call: _Call) -> dict[str, Any]:
+    throttled: dict[str, Any] = lambda_svc._throttle_response(
+        reason_code="ConcurrentInvocationLimitExceeded",
+        msg=f"Rate Exceeded: no worker of {call.version.name} came free",
+    )
+    return throttled
 
 
 def _decode(payload: bytes, failed: bool) -> tuple[Any, bool]:

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,7 +56,7 @@ class _FunctionPool:
 class FunctionRuntime:
     """Runs functions on an event loop in a thread of its own.
 
-    ``invoke`` and ``discard`` may be called from any thread; everything else stays on the loop.
+    ``invoke``, ``begin``, ``has_run`` and ``discard`` may be called from any thread; everything else stays on the loop.
     """
 
     def __init__(self, *, python: Path, endpoint_url: str, scratch_dir: Path, workers_per_function: int) -> None:
@@ -80,7 +81,15 @@ class FunctionRuntime:
         ``request`` is called when a worker is free, so that the deadline it carries begins then. Raises
         ``NoWorkerFreeError`` when none comes free in time.
         """
-        return self._submit(lambda: self._invoke(version, request))
+        return self.begin(version, request).result()
+
+    def begin(self, version: FunctionVersion, request: Callable[[], Invocation]) -> Future[InvocationOutcome]:
+        """As ``invoke``, without waiting."""
+        return asyncio.run_coroutine_threadsafe(self._invoke(version, request), self._loop)
+
+    def has_run(self, arn: str, version: str) -> bool:
+        """Whether a version of a function was invoked since it last changed."""
+        return _key(arn, version) in self._pools
 
     def discard(self, belongs: Callable[[FunctionVersion], bool]) -> None:
         """End the workers of every version that ``belongs``; those at work finish their invocation first."""
@@ -142,7 +151,7 @@ class FunctionRuntime:
     async def _invoke(self, version: FunctionVersion, request: Callable[[], Invocation]) -> InvocationOutcome:
         if self._suspended:
             await asyncio.Event().wait()
-        key = f"{version.arn}:{version.version}"
+        key = _key(version.arn, version.version)
         pool = self._pools.setdefault(key, _FunctionPool())
         await self._take_turn(pool)
         worker: Worker | None = None
@@ -241,6 +250,10 @@ class FunctionRuntime:
         self._pools.clear()
         self._reaper.cancel()
         await asyncio.sleep(0)  # lets the cancelled connections end before the loop does
+
+
+def _key(arn: str, version: str) -> str:
+    return f"{arn}:{version}"
 
 
 def _log_stream(version: FunctionVersion) -> str:
