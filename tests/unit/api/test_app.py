@@ -232,6 +232,14 @@ def test_a_transient_error_says_when_to_come_again(send: Send) -> None:
 # --- idempotency ------------------------------------------------------------------------------------------------
 
 
+def test_a_response_that_no_item_holds_is_given_and_not_kept(send: Send, seen: list[Order]) -> None:
+    told = [
+        send("POST", "/v1/orders", {"name": "x" * 400_000}, headers={"idempotency-key": "long"}).status for _ in "ab"
+    ]
+    assert told == [201, 201]
+    assert len(seen) == 2
+
+
 def test_the_same_call_under_one_key_is_done_once(send: Send, seen: list[Order]) -> None:
     first = send("POST", "/v1/orders", {"name": "x"}, headers={"idempotency-key": "k"})
     again = send("POST", "/v1/orders", {"name": "x"}, headers={"idempotency-key": "k"})

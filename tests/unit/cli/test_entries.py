@@ -66,6 +66,12 @@ class TestEntries:
         assert run("entries", "text", "harbour", PIER, "--version", "1").output == "Ein Überblick.\n"
         assert dict(wire.calls[0].url.params) == {"version": "1"}
 
+    def test_a_long_text_is_read_to_its_end(self, wire: Wire) -> None:
+        wire.replies.append(reply({"text": "High tide ", "start": 0, "end": 10, "total": 17}))
+        wire.replies.append(reply({"text": "at six.", "start": 10, "end": 17, "total": 17}))
+        assert run("entries", "text", "harbour", PIER).output == "High tide at six.\n"
+        assert wire.calls[-1].url.params["start"] == "10"
+
     def test_are_removed_after_a_question(self, wire: Wire) -> None:
         assert run("entries", "rm", "harbour", PIER, input="n\n").exit_code == 1
         assert wire.calls == []

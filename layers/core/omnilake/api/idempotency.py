@@ -1,11 +1,12 @@
 """The same POST under the same ``Idempotency-Key`` is done once; later ones get the first one's response.
 
 Powertools' idempotency on a DynamoDB table, with the body's hash beside each key. Only responses that tell of something
-done (2xx) are kept; imported only when a call has the header.
+done (2xx) are kept, and none that an item can't hold; imported only when a call has the header.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from functools import cache
@@ -16,6 +17,10 @@ from omnilake.settings import settings
 
 KEPT_S = 86_400
 """How long a response is kept."""
+
+MOST_KEPT_BYTES = 300_000
+"""Longest response that is kept: an item of DynamoDB holds 400 KB. Longer ones are of calls that read, or that wait for
+an answer, whose request is found again by the key itself."""
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
@@ -65,7 +70,7 @@ def once(
 
     def served(call: dict[str, str]) -> dict[str, Any]:
         response = serve()
-        if not 200 <= int(response["statusCode"]) < 300:
+        if not 200 <= int(response["statusCode"]) < 300 or len(json.dumps(response)) > MOST_KEPT_BYTES:
             raise _NotKept(response)
         return response
 

@@ -257,7 +257,7 @@ def _linked(key: str) -> SeeOther:
     from omnilake.answering.reading import LINK_SECONDS
 
     where = {"Bucket": settings().require("lake_bucket"), "Key": key, "ResponseContentType": JSON}
-    signed = aws.client("s3").generate_presigned_url("get_object", Params=where, ExpiresIn=LINK_SECONDS)
+    signed = aws.signing_client().generate_presigned_url("get_object", Params=where, ExpiresIn=LINK_SECONDS)
     return SeeOther(str(signed))
 
 

@@ -71,7 +71,13 @@ def show(stack: str, archive_id: str, name: str) -> None:
 def text(stack: str, archive_id: str, name: str, version: str) -> None:
     """The text of an entry, as it was read and is quoted."""
     lake = connection.connect(stack)
-    click.echo(lake.entries.content(archive_id, entry_id_of(lake, archive_id, name), version=version).text)
+    entry_id = entry_id_of(lake, archive_id, name)
+    part = lake.entries.content(archive_id, entry_id, version=version)
+    click.echo(part.text, nl=False)
+    while part.text and part.end < part.total:  # a long one comes in parts
+        part = lake.entries.content(archive_id, entry_id, version=version, start=part.end)
+        click.echo(part.text, nl=False)
+    click.echo()
 
 
 @entries.command(short_help="Remove an entry with all its versions.")
