@@ -157,7 +157,7 @@ class TestActions:
         wire.replies.append(reply(any_job("answer-1", status="FAILED", error=error)))
         result = run("watch", "answer-1")
         assert result.exit_code == 1
-        assert "QUESTION_EMPTY: It has no word. Ask." in result.output
+        assert result.output.count("QUESTION_EMPTY: It has no word. Ask.") == 1
 
     def test_cancel_tells_what_became_of_it(self, wire: Wire) -> None:
         wire.replies.append(reply(any_job("answer-1", status="CANCELLED")))

@@ -72,9 +72,13 @@ def _print_job(job: JobHandle, record: JobRecord) -> None:
     print_json(job.accepted.model_dump(mode="json", exclude_defaults=True) | record.model_dump(mode="json"))
 
 
-def show_end(lake: OmniLake, record: JobRecord) -> None:
-    """Why a job, or some of its documents, failed; exits with 1 then."""
-    if record.error is not None:
+def show_end(lake: OmniLake, record: JobRecord, *, told: bool = False) -> None:
+    """Why a job, or some of its documents, failed; exits with 1 then.
+
+    Args:
+        told: the job's own error was shown before.
+    """
+    if record.error is not None and not told:
         click.echo(f"{record.error.code}: {record.error.message} {record.error.action}", err=True)
     count = record.progress.get("failed", 0)
     if count:

@@ -45,7 +45,7 @@ def watch(stack: str, job_id: str, timeout: float, as_json: bool) -> None:
         end(lake, handle, job, as_json=True)
     else:
         show_timeline(Console(), job)
-        show_end(lake, job)
+        show_end(lake, job, told=True)
 
 
 @jobs.command()
