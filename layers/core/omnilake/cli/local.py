@@ -7,6 +7,7 @@ imported only when one of these commands runs.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,12 +132,13 @@ def _print_status(console: Console, found: Status) -> None:
     console.print(f"Endpoint   {found.endpoint_url}  (pid {found.pid}, up {minutes} min {seconds} s, {health})")
     console.print(f"Stack      {found.stack_name}: {found.stack_status or 'not deployed'}")
     console.print(f"State      {escape(found.state_dir)}", soft_wrap=True)
-    functions = Table("Function", "Memory MB", "Peak MB", "Invocations", "Cold starts", "Workers", box=None)
+    functions = Table("Function", "Memory MB", "Peak MB", "Calls", "Cold starts", "Workers", box=None, pad_edge=False)
     for column in functions.columns[1:]:
         column.justify = "right"
     for each in found.functions:
-        keys = ("function", "memory_size_mb", "peak_rss_mb", "invocations", "cold_starts", "workers")
-        functions.add_row(*(_cell(each.get(key)) for key in keys))
+        keys = ("memory_size_mb", "peak_rss_mb", "invocations", "cold_starts", "workers")
+        name = _logical_id(str(each["function"]), found.stack_name)
+        functions.add_row(escape(name), *(_cell(each.get(key)) for key in keys))
     queues = Table("Queue", "Waiting", "In flight", box=None)
     for queue in found.queues:
         queues.add_row(queue.name, str(queue.visible), str(queue.in_flight))
@@ -147,6 +149,12 @@ def _print_status(console: Console, found: Status) -> None:
     click.echo("unset AWS_PROFILE")
     for name, value in found.env.items():
         click.echo(f"export {name}={value}")
+
+
+def _logical_id(function: str, stack: str) -> str:
+    """Name of a function in the template, which fits a terminal and finds its logs; CloudFormation puts the stack's
+    before it and random digits behind."""
+    return re.sub(rf"^{re.escape(stack)}-(\w+)-[0-9A-Za-z]+$", r"\1", function)
 
 
 def _cell(value: object) -> str:
