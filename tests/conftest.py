@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from embedded_cloud import Cloud, Running
 
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no defect
+settings.load_profile("untimed")
 
 _TOGETHER = ({"integration", "machines", "console"}, {"conformance"}, {"packaging"})
 """Folders whose tests share a cloud or a build, and so a process when ``pytest -n`` makes several."""

@@ -129,7 +129,6 @@ def _hold(calls: st.SearchStrategy[Case[Any]], count: int, operator: Caller) -> 
         max_examples=count,
         derandomize=True,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

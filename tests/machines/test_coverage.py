@@ -14,6 +14,7 @@ MACHINES = {
     "ingest_document": "IngestDocumentMachine",
     "ingest_collection": "IngestCollectionMachine",
     "sync_source": "SyncSourceMachine",
+    "remove_entries": "RemoveEntriesMachine",
     "answer_request": "AnswerRequestMachine",
     "compact_evidence": "CompactEvidenceMachine",
 }

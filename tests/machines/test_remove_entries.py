@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -133,6 +135,41 @@ def test_a_removal_that_was_stopped_is_redriven_to_its_end(cloud: Cloud) -> None
         job = remove(cloud, archive_id, entry_id)
     assert job.status is JobStatus.FAILED
     assert aws.lake().head(layout.entry_text(entry_id, entries.versions(entry_id)[0]["version"])) is not None
+    cloud.deployment.redrive(job.job_id)
+    ended = wait_for(lambda: _completed(cloud, job.job_id), "the redriven removal")
+    assert not any(check.found for check in receipt_of(ended).checks)
+
+
+@contextmanager
+def _written_again_and_again(key: str) -> Iterator[None]:
+    """Somebody puts an object there five times a second."""
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.wait(0.2):
+            aws.lake().write(key, SECRET.encode())
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        writer.join()
+
+
+def test_what_comes_back_after_every_round_ends_the_removal_as_incomplete_and_a_redrive_ends_it_well(
+    cloud: Cloud,
+) -> None:
+    archive_id = cloud.archive()
+    outcome = cloud.ingest(archive_id, {"locker.md": SECRET})["locker.md"]
+    with _written_again_and_again(layout.entry_text(outcome["entry_id"], outcome["version"])):
+        job = remove(cloud, archive_id, outcome["entry_id"])
+    assert job.status is JobStatus.FAILED
+    assert job.error is not None
+    assert job.error.code == "REMOVAL_INCOMPLETE"
+    assert [visit.state for visit in job.visits()].count("Prove Absence") == 5
+    assert not job.result_key
     cloud.deployment.redrive(job.job_id)
     ended = wait_for(lambda: _completed(cloud, job.job_id), "the redriven removal")
     assert not any(check.found for check in receipt_of(ended).checks)

@@ -4,7 +4,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from omnilake import aws, rate_limits
@@ -45,7 +45,6 @@ def take(clock: Clock, limit: RateLimit, requests: int = 1, tokens: int = 0, urg
     return 0.0
 
 
-@settings(deadline=None)
 @given(QUOTAS, QUOTAS)
 def test_no_minute_gives_more_than_its_quota(requests: float | None, tokens: float | None) -> None:
     limit = RateLimit(requests, tokens)
@@ -55,7 +54,6 @@ def test_no_minute_gives_more_than_its_quota(requests: float | None, tokens: flo
         assert limit.most_tokens + 60 * limit.tokens_per_second <= tokens * (1 + 1e-9)
 
 
-@settings(deadline=None)
 @given(QUOTAS, QUOTAS, st.floats(0, 1e5), st.floats(0, 1e9), st.floats(0, 1e6))
 def test_after_its_wait_a_bucket_has_what_was_wanted(
     rpm: float | None, tpm: float | None, requests: float, tokens: float, passed: float

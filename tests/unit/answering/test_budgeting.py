@@ -93,7 +93,7 @@ def test_what_was_spent_before_is_taken_off_the_budget() -> None:
     assert left_of(unlimited, spent) == unlimited
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(0, 2), st.integers(1, 200), st.integers(1, 9_000))
 def test_no_plan_exceeds_its_budget(cost: float, chunks: int, tokens: int) -> None:
     plan = _plan(chunks=chunks, tokens=tokens, max_cost=cost)

@@ -293,7 +293,7 @@ def test_a_limit_says_how_long_to_wait(send: Send) -> None:
     assert isinstance(StageFailed("x"), OmniLakeError)
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.text(max_size=200))
 def test_no_body_is_too_odd_for_an_answer(send: Send, body: str) -> None:
     answered = send("POST", "/v1/orders", body)

@@ -411,7 +411,7 @@ class TestOmniLakesOwnPaths:
 
 
 @pytest.mark.usefixtures("stack")
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.text(min_size=1, max_size=60).filter(lambda text: "/" not in text or True))
 def test_whatever_an_id_is_nothing_breaks(send: Send, name: str) -> None:
     """Ids come percent-decoded; none but a well-formed one gets past the pattern."""

@@ -86,7 +86,7 @@ word = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(
     words=st.lists(word, min_size=1, max_size=120),
     tokens=st.integers(16, 60),
@@ -102,7 +102,7 @@ def test_chunks_cover_everything_within_the_limit(words: list[str], tokens: int,
     assert spans == chunk(document, config, wordpiece)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(words=st.lists(word, min_size=1, max_size=60), overlap=st.integers(0, 20))
 def test_a_tokeniser_with_many_tokens_a_character_is_no_exception(words: list[str], overlap: int) -> None:
     document = extract(("q" + "".join(words)).encode(), "a.txt")

@@ -81,7 +81,7 @@ def assert_parents(document: ExtractedDocument, spans: list[ChunkSpan], config: 
         assert not document.text[before[1] : after[0]].strip()
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(document=generated.documents, config=configurations)
 def test_any_document_is_cut_soundly_by_the_models_own_tokenizer(
     minilm: Encode, document: ExtractedDocument, config: ChunkingConfig
@@ -91,7 +91,7 @@ def test_any_document_is_cut_soundly_by_the_models_own_tokenizer(
     assert spans == chunk(document, config, minilm)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(
     document=generated.documents,
     config=configurations,
@@ -105,7 +105,7 @@ def test_any_document_is_cut_soundly_by_a_hostile_tokenizer(
     assert spans == chunk(document, config, encode)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(document=generated.conversation(), config=configurations)
 def test_a_chunk_never_holds_messages_of_two_threads(
     minilm: Encode, document: ExtractedDocument, config: ChunkingConfig
@@ -124,7 +124,7 @@ def _says_something(document: ExtractedDocument, segment: Segment, encode: Encod
     return bool(encode(document.text[segment.start : segment.end]))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(document=generated.rows(), config=configurations)
 def test_what_describes_a_table_is_no_part_of_a_chunk_of_its_rows(
     minilm: Encode, document: ExtractedDocument, config: ChunkingConfig
@@ -211,7 +211,7 @@ def test_work_grows_with_the_text_alone(minilm: Encode, kind: str, text: str) ->
 
 
 @pytest.mark.parametrize("encode", [generated.one_per_byte, generated.unlike_alone])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(document=generated.documents, kind=st.sampled_from(KINDS), limit=st.integers(1, 3))
 @example(document=ExtractedDocument(media_type="", title="", text="a日", segments=[]), kind="auto", limit=1)
 def test_a_limit_of_a_token_gives_one_character_a_chunk_at_least(

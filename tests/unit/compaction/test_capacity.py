@@ -43,7 +43,7 @@ def test_a_chunk_that_fits_is_read_whole() -> None:
     assert piece.chunk.text == "A lease lasts."
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=600), st.integers(8, 200))
 def test_pieces_are_all_of_the_text_once_and_know_where_they_stand(text: str, room: int) -> None:
     found = [each.chunk for each in _cut(text, room)]

@@ -99,7 +99,7 @@ def test_internal_comments_and_confidential_issues_come_only_when_wanted(project
 
 
 @given(st.lists(st.integers(0, 12), max_size=25), st.integers(1, 6))
-@hypothesis_settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_issue_is_read_once_whatever_the_times_and_pages(
     project: Project, connect: Connect, times: list[int], most: int
 ) -> None:

@@ -95,7 +95,7 @@ def test_a_history_of_many_pages_loses_and_doubles_nothing(workspace: Workspace,
     st.lists(st.tuples(st.integers(0, 3 * DAY * 1_000), st.booleans()), max_size=14, unique_by=lambda each: each[0]),
     st.integers(1, 5),
 )
-@hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_message_is_read_once_at_whatever_times_and_page_sizes(
     workspace: Workspace, connect: Connect, times: list[tuple[int, bool]], most: int
 ) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from omnilake import tokens
@@ -18,14 +17,12 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 PROSE = st.text(st.sampled_from("ab cé.,\n表🙂é🇩🇪ﷺ-'1"), max_size=200)
 
 
-@example_settings(deadline=None)
 @given(st.one_of(TEXT, PROSE), st.sampled_from([4, 8]))
 def test_a_text_has_no_more_bytes_than_its_units_may_weigh(text: str, piece: int) -> None:
     units = len(counting.bounded(text, piece))
     assert counting._weight(text) <= units * piece + 1
 
 
-@example_settings(deadline=None)
 @given(st.one_of(TEXT, PROSE), st.sampled_from([4, 8]))
 def test_units_lie_in_order_within_the_text(text: str, piece: int) -> None:
     spans = counting.bounded(text, piece)
@@ -35,7 +32,6 @@ def test_units_lie_in_order_within_the_text(text: str, piece: int) -> None:
     assert all(text[position].isspace() for position in set(range(len(text))) - covered)
 
 
-@example_settings(deadline=None)
 @given(st.lists(st.text(st.sampled_from("abcé表🙂.-"), min_size=1, max_size=20), max_size=20))
 def test_units_of_parts_add_up_where_a_text_is_cut_at_white_space(words: list[str]) -> None:
     assert len(counting.bounded(" ".join(words), 8)) == sum(len(counting.bounded(word, 8)) for word in words)
@@ -46,7 +42,6 @@ def test_no_character_weighs_less_than_what_normalisation_makes_of_it() -> None:
     assert len(counting.bounded("ﷺ", 8)) >= 5  # 33 bytes in NFKC
 
 
-@example_settings(deadline=None)
 @given(st.one_of(TEXT, PROSE))
 def test_tiktokens_spans_cover_the_text_and_count_as_it_does(text: str) -> None:
     spans = tokens.spans(text)

@@ -219,7 +219,7 @@ tokens = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     pieces=st.lists(tokens, min_size=1, max_size=60),
     suffix=st.sampled_from(["py", "js", "ts", "go", "rs", "cpp", "rb", "cs"]),

@@ -33,7 +33,7 @@ def members(data: bytes, limits: ExtractionLimits = LIMITS) -> dict[str, bytes]:
     return {member.name: member.data for member in found}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="\\/:."), min_size=1,
@@ -221,7 +221,7 @@ def test_a_directory_that_hides_its_size_behind_zip64_is_counted_before_it_is_re
         extract(hidden, "a.zip")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(position=st.integers(0, 10_000), value=st.integers(1, 255))
 def test_damage_anywhere_is_a_document_error_or_harmless(position: int, value: int) -> None:
     data = bytearray(zip_of(("a.txt", b"some text " * 9), ("in.zip", zip_of(("b.txt", b"b"))), ("c/", b"")))

@@ -89,7 +89,7 @@ any_message = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(any_message, max_size=12))
 def test_every_message_is_there_once_word_for_word_and_threads_stay_together(messages: list[Message]) -> None:
     try:
@@ -254,7 +254,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.dictionaries(st.sampled_from(
     ["text", "user", "subtype", "blocks", "attachments", "files", "file", "message", "thread_ts", "bot_profile",
      "user_profile", "username"]), json_values, max_size=6), min_size=1, max_size=4))  # fmt: skip
@@ -307,7 +307,7 @@ def test_a_discord_export_is_a_conversation() -> None:
     assert document.metadata["category"] == "Docks"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.dictionaries(st.sampled_from(
     ["embeds", "attachments", "mentions", "type", "reference"]), json_values, max_size=4), max_size=3))  # fmt: skip
 def test_discord_messages_of_any_shape_are_read_or_refused(items: list[dict[str, Any]]) -> None:

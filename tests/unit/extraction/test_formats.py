@@ -50,7 +50,7 @@ markup = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     pieces=st.lists(st.one_of(words, markup), max_size=40),
     suffix=st.sampled_from(
@@ -65,7 +65,7 @@ def test_segments_are_in_order_and_cover_all_text(pieces: list[str], suffix: str
     assert_covered(document)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     text=st.text(st.characters(exclude_categories=["Cs", "Cc", "Cf", "Cn", "Zl", "Zp"]), min_size=1),
     suffix=st.sampled_from(["txt", "md", "py", "rs", "sql"]),

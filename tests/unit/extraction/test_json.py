@@ -58,7 +58,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(value=values)
 def test_every_text_in_a_json_document_is_in_its_text(value: Any) -> None:
     try:

@@ -149,7 +149,7 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(parts=st.lists(pieces, max_size=30))
 def test_any_mail_is_either_read_or_refused(parts: list[str]) -> None:
     try:

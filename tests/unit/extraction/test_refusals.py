@@ -79,7 +79,7 @@ def test_a_mismatch_names_both_kinds() -> None:
         extract(PNG, "scan.pdf")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(share=st.floats(min_value=0.01, max_value=0.999))
 def test_a_pdf_cut_anywhere_is_corrupt_and_never_half_a_text(share: float) -> None:
     data = PDF.read_bytes()
@@ -143,7 +143,7 @@ def test_errors_hold_no_content_of_the_document() -> None:
     assert refused.value.__suppress_context__
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     data=st.binary(min_size=1, max_size=400),
     head=st.sampled_from([b"", b"%PDF-1.7\n", b"PK\x03\x04", b"WEBVTT\n"]),

@@ -91,7 +91,7 @@ def test_no_other_document_has_rows() -> None:
 cells = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cf", "Cn"], exclude_characters=";|"), max_size=8)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows=st.lists(st.lists(cells, min_size=2, max_size=4), min_size=1, max_size=12))
 def test_every_cell_of_a_csv_is_in_its_rows_and_in_its_text(rows: list[list[str]]) -> None:
     written = StringIO()

@@ -73,7 +73,7 @@ def test_evidence_without_a_statement_gives_no_claim(evidence: list[str]) -> Non
     assert _extract(evidence) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from([*TEXTS, *ODD_TEXTS]), max_size=6))
 def test_every_claim_is_a_quote_that_stands_at_its_offsets(texts: list[str]) -> None:
     text = stored(texts)
@@ -83,7 +83,7 @@ def test_every_claim_is_a_quote_that_stands_at_its_offsets(texts: list[str]) -> 
             assert text[quote.start : quote.end] == quote.text
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 80), st.integers(0, 5))
 def test_claims_keep_both_budgets(max_tokens: int, max_claims: int) -> None:
     claims = _extract(TEXTS * 3, max_tokens=max_tokens, max_claims=max_claims)

@@ -151,7 +151,7 @@ def test_orders_in_a_document_change_neither_tags_nor_fields(attack: str) -> Non
     assert ordered.title == plain.title
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.text(max_size=400),
     st.text(max_size=40),

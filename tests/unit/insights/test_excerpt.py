@@ -33,7 +33,7 @@ def test_of_a_long_one_the_head_and_what_is_central_are_read() -> None:
     assert not read.whole
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from(["One. ", "Two words! ", "\n\n", "# Head\n", "- item\n", "日本語。", "x" * 50, " ", "é"]),

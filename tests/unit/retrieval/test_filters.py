@@ -87,7 +87,7 @@ def test_a_text_is_a_value_whatever_is_in_it(store: Store, number: int, text: st
     assert number in passing(store, one("title", text, "prefix"))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=60), name=st.text(max_size=20))
 def test_no_value_and_no_name_widens_what_passes(store: Store, text: str, name: str) -> None:
     surrogate = any("\ud800" <= letter <= "\udfff" for letter in text + name)

@@ -4,7 +4,7 @@ import itertools
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from omnilake.models import Chunk, ErrorRecord, Evidence, RetrieverResult, Scores
@@ -60,7 +60,6 @@ def test_alpha_weighs_the_vector() -> None:
     assert names(fuse(results, alpha=0.0, limit=2)) == ["worded", "near"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(0, 40)), min_size=1, max_size=200), st.integers(0, 150))
 def test_scores_do_not_depend_on_how_many_candidates_are_asked_for(
     scores: list[tuple[float, float]], more: int
@@ -264,7 +263,6 @@ drawn = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(
     drawn,
     drawn,
@@ -316,7 +314,6 @@ def _one_text_each(evidence: list[Evidence]) -> list[Evidence]:
     return [each.model_copy(update={"chunk": known.setdefault(each.chunk.chunk_id, each).chunk}) for each in evidence]
 
 
-@settings(deadline=None)
 @given(drawn, drawn, st.randoms(use_true_random=False), st.integers(1, 8))
 def test_the_order_of_results_and_hits_does_not_matter(
     left: list[Evidence], right: list[Evidence], random: object, limit: int
@@ -332,7 +329,6 @@ def test_the_order_of_results_and_hits_does_not_matter(
     assert once == again
 
 
-@settings(deadline=None)
 @given(drawn)
 def test_a_better_score_never_ranks_lower(evidence: list[Evidence]) -> None:
     full = [each for each in evidence if each.scores.vector is not None and each.scores.full_text is not None]

@@ -164,7 +164,7 @@ class Ingestions:
 VERSIONS = st.sets(st.tuples(st.sampled_from("ab"), st.sampled_from(["v1", "v2", "v3"])), min_size=1, max_size=4)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(VERSIONS, VERSIONS, st.data())
 def test_any_order_of_deliveries_and_purges_ends_with_the_newest_versions(
     tmp_path_factory: pytest.TempPathFactory,
