@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import resource
 import signal
@@ -59,6 +60,8 @@ def serve(settings: ServerSettings) -> None:
     def when_started() -> None:
         functions.prune_artifacts()
         machines.report_interrupted()
+        gc.collect()
+        gc.freeze()  # modules and restored state stay: no full collection, up to 0.2 s of silence, looks at them again
         for each in background:
             each.start()
 
