@@ -54,6 +54,15 @@ def test_an_answer_that_ended_without_an_error_name_is_closed_and_its_request_ke
     assert aws.lake().head(layout.failed_request(job_id)) is not None
 
 
+def test_documents_of_a_cancelled_job_say_so_though_the_ending_names_no_error() -> None:
+    job_id, entry_id = running_ingestion()
+    jobs.cancel(job_id, JobKind.INGEST_DOCUMENT)
+    assert close_job(job_id, "ABORTED", "", "")
+    assert jobs.get(job_id).status is JobStatus.CANCELLED
+    (version,) = entries.versions(entry_id)
+    assert (version["status"], version["error_code"]) == ("FAILED", "JOB_CANCELLED")
+
+
 def test_the_error_of_the_execution_is_kept() -> None:
     job_id = running_answer()
     close_job(job_id, "FAILED", "StageFailed", json.dumps({"errorMessage": str(StageFailed("The lake is gone."))}))

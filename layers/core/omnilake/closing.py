@@ -76,6 +76,8 @@ def close_job(job_id: str, status: str, error: str, cause: str) -> bool:
         return False
     if error == CANCELLED:
         jobs.cancel(job_id, job.kind)  # whoever stopped it may not have come so far
+    elif job.status is JobStatus.CANCELLED and not error:
+        error = CANCELLED  # EventBridge does not always name the error that an execution was stopped with
     handlers: dict[JobKind, Callable[[str, str, str], object]] = {
         JobKind.INGEST_DOCUMENT: ingest_failure.record_failure,
         JobKind.INGEST_COLLECTION: collections.record_failure,

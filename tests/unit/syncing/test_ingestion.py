@@ -253,6 +253,18 @@ def test_should_close_a_sync_that_a_person_stopped(source: Source, notes: Notes)
     assert sources.claim(source.source_id, "sync-2") == "sync-2"
 
 
+def test_should_tell_the_bus_that_a_cancelled_sync_did_not_complete(
+    source: Source, notes: Notes, published: list[tuple[str, dict[str, Any]]]
+) -> None:
+    fetched(source, "sync-1")
+    jobs.cancel("sync-1", JobKind.SYNC_SOURCE)
+    assert closing.close_job("sync-1", "ABORTED", "", "")
+    assert jobs.get("sync-1").status is JobStatus.CANCELLED
+    ((end, told),) = (each for each in published if each[0].startswith("Sync "))
+    assert (end, told["error"]["code"]) == ("Sync Failed", "JOB_CANCELLED")
+    assert sources.claim(source.source_id, "sync-2") == "sync-2"
+
+
 def test_should_tell_the_bus_of_its_end(
     source: Source, notes: Notes, published: list[tuple[str, dict[str, Any]]]
 ) -> None:

@@ -13,7 +13,7 @@ def announce(job_id: str) -> None:
     """Tell of the end of a sync as its job has it: who tells again tells the same.
 
     The detail holds ``job_id``, ``source_id``, ``archive_id``, the counts of :class:`Counts`, and ``error`` of one that
-    failed. What became of the records in ingestion is in the "Collection …" event of the same source.
+    failed or was cancelled. What became of the records in ingestion is in the "Collection …" event of the same source.
 
     Raises:
         TransientError: the bus did not take the event.
@@ -24,4 +24,4 @@ def announce(job_id: str) -> None:
     told |= counts.model_dump()
     if job.error is not None:
         told["error"] = job.error.model_dump(mode="json")
-    aws.publish_event("Sync Failed" if job.status is JobStatus.FAILED else "Sync Completed", told)
+    aws.publish_event("Sync Completed" if job.status is JobStatus.COMPLETED else "Sync Failed", told)
