@@ -465,5 +465,6 @@ def _same(existing: Archive, wanted: ArchiveDefinition, space: EmbeddingSpace, o
     if existing.owner != owner:
         differing.append("owner")
     if not differing:
+        check_open(existing)
         return existing
     raise ArchiveExists(f"Archive {existing.archive_id} exists with another {', '.join(differing)}.")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omnilake import executions, jobs
+from omnilake import archives, executions, jobs
 from omnilake.answering import failure as answering_failure
 from omnilake.errors import JobEnded, JobNotFound
 from omnilake.handler import logger
@@ -36,6 +36,8 @@ def cancel_job(job_id: str) -> Job:
     if job.execution_arn:
         executions.stop(job.execution_arn, CANCELLED, "The job was cancelled.")
     jobs.cancel(job_id, job.kind)
+    if job.deletes_archive:  # an execution that was never started tells nobody of its end
+        archives.reopen_archive(job.archive_id, job_id)
     return jobs.get(job_id)
 
 

@@ -784,6 +784,10 @@ BY_UPLOAD, BY_SCHEDULE = "upload", "schedule"
 """``Job.started_by`` where it was no call: an object that came to the landing bucket, the schedule of a source."""
 
 
+DELETION = "delete-"
+"""Beginning of the ids of jobs that delete an archive."""
+
+
 class Job(Model):
     """Anything asynchronous = one execution; the job id is the execution's name."""
 
@@ -811,6 +815,11 @@ class Job(Model):
     ] = []  # of an ingestion: name, status, entry, error of each (capped by the batch size)
     result_key: str = ""
     expires_at: int | None = None  # epoch seconds, TTL
+
+    @property
+    def deletes_archive(self) -> bool:
+        """Whether it removes a whole archive; its id says so."""
+        return self.kind is JobKind.REMOVE_ENTRIES and self.job_id.startswith(DELETION)
 
     def visits(self) -> list[StateVisit]:
         """States in the order in which they were entered, those that it came back to once for each time."""

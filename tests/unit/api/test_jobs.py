@@ -255,6 +255,19 @@ def test_only_what_goes_on_where_it_ended_is_redriven(
     assert calls == [("redrive_collection_function_arn", {"job_id": "job-c"})]
 
 
+def test_the_deletion_of_an_archive_is_redriven_by_those_who_may_delete_it(
+    send: Send, calls: list[tuple[str, dict[str, Any]]]
+) -> None:
+    stored_archive("maras-own", write=[NOAH])
+    made("delete-1", kind=JobKind.REMOVE_ENTRIES, started_by=MARA)
+    jobs.fail("delete-1", JobKind.REMOVE_ENTRIES, "x", ErrorRecord(code="X", message="m"))
+    assert send("POST", "/v1/jobs/delete-1/redrive", **AS_NOAH).status == 403
+    assert calls == []
+    assert send("POST", "/v1/jobs/delete-1/redrive").status == 202
+    aws.table("archives_table").delete({"archive_id": "maras-own"})  # it had gone before the job failed
+    assert send("POST", "/v1/jobs/delete-1/redrive").status == 202
+
+
 @pytest.mark.parametrize(("prefer", "status"), [("wait=0", 202), ("wait=1", 202), ("wait=x", 422), ("other", 202)])
 def test_a_wait_is_a_number_of_seconds(
     send: Send, calls: list[tuple[str, dict[str, Any]]], prefer: str, status: int

@@ -11,7 +11,7 @@ import any_call
 import pytest
 from any_stored import MARA, NOAH, stored_archive
 
-from omnilake import aws, jobs, layout
+from omnilake import archives, aws, jobs, layout
 from omnilake.api import requests as routes
 from omnilake.api import rpc, rpc_requests
 from omnilake.client import request_definitions
@@ -120,6 +120,7 @@ def test_a_wait_brings_the_answer(send: Send, submitted: list[dict[str, Any]], m
         ({"max_cost": -1}, 422),
         ({"destination_archive": "noahs-own"}, 404),
         ({"destination_archive": "read-only"}, 403),
+        ({"destination_archive": "going"}, 409),
         ({"related_to": "answer-of-noah"}, 404),
         ({"filters": [{"field": "page", "operator": "xor", "value": 1}]}, 422),
     ],
@@ -130,6 +131,8 @@ def test_what_may_not_be_asked_starts_nothing(
     stored_archive("maras-own")
     stored_archive("noahs-own", NOAH)
     stored_archive("read-only", NOAH, read=[MARA])
+    stored_archive("going")
+    archives.close_archive(archives.get_archive("going"), "delete-going-1")
     jobs.create("answer-of-noah", JobKind.ANSWER_REQUEST, "noahs-own")
     assert send("POST", "/v1/requests", QUESTION | change).status == code
     assert submitted == []

@@ -8,7 +8,7 @@ import pytest
 
 from omnilake import archives, aws, embedding
 from omnilake.archives import create_archive, get_archive, get_store
-from omnilake.errors import ArchiveExists, ArchiveNotFound, InvalidArchive, StageFailed
+from omnilake.errors import ArchiveBeingDeleted, ArchiveExists, ArchiveNotFound, InvalidArchive, StageFailed
 from omnilake.models import Archive, Chunk, ChunkingConfig, Store
 from omnilake.stores import table
 from omnilake.stores.commit import commit, optimise
@@ -66,6 +66,12 @@ WHOLE: dict[str, Any] = {
     "tag_hints": ["harbour", "tide"],
     "insights_schema": {"type": "object", "properties": {"depth": {"type": "number", "minimum": 0.25}}},
 }
+
+
+def test_one_that_is_being_deleted_is_not_created_again() -> None:
+    archives.close_archive(create_archive("docs"), "delete-docs-1")
+    with pytest.raises(ArchiveBeingDeleted):
+        create_archive("docs")
 
 
 def test_an_archive_is_what_its_creator_defined() -> None:

@@ -462,6 +462,24 @@ class TestAWholeArchive:
         assert mark_entries(second).emptied
         assert deletion.drop_archive(second).busy == 0
 
+    def test_cancelled_before_its_execution_was_ever_started_it_takes_documents_in_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("omnilake.executions.start_once", lambda *_: _fails(None))
+        with pytest.raises(TransientError):
+            self.begun()
+        monkeypatch.setattr("omnilake.executions.stop", lambda *_: None)
+        cancel_job(archives.get_archive("docs").deletion_job_id)
+        assert archives.open_archive("docs").deletion_job_id == ""
+
+    def test_what_lies_below_its_name_goes_wherever_it_was_set_aside(self) -> None:
+        for zone in (*landing.ZONES, landing.ARCHIVED):
+            aws.ObjectStore(LANDING).write(f"{zone}docs/a.md/0001", b"refused before it was an entry")
+        job_id = self.begun()
+        assert mark_entries(job_id).emptied
+        deletion.drop_archive(job_id)
+        assert held(LANDING) == []
+
     def test_a_redrive_closes_it_again(self) -> None:
         job_id = self.begun()
         close_job(job_id, "FAILED", "TransientError", "{}")

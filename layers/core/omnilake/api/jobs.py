@@ -8,15 +8,15 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from omnilake import clock, jobs
+from omnilake import archives, clock, jobs
 from omnilake.api import pagination
-from omnilake.api.access import Principal
+from omnilake.api.access import Principal, Right
 from omnilake.api.app import answer, caller, header, make_router, page
 from omnilake.api.problems import misfit
 from omnilake.api.schemas import LIMIT, Cursor, JobIdPath, Limit, Page
 from omnilake.api.waiting import JobView, accepted, changeable, find, readable, view
 from omnilake.calling import call
-from omnilake.errors import Forbidden, JobEnded
+from omnilake.errors import ArchiveNotFound, Forbidden, JobEnded
 from omnilake.job_events import JobEvent, JobItem, events_of, items_of
 from omnilake.models import ENDED, Job, JobKind, JobStatus
 
@@ -149,11 +149,14 @@ def retry(job_id: JobIdPath) -> Response[JobView]:
 
 @router.post("/v1/jobs/<job_id>/redrive", status_code=202, tags=["jobs"], summary="Let a failed job go on")
 def redrive(job_id: JobIdPath) -> Response[JobView]:
-    job = _changed(caller(), job_id)
+    who = caller()
+    job = _changed(who, job_id)
     if job.kind not in _REDRIVEN or job.status is not JobStatus.FAILED:
         raise JobEnded(
             "Only a collection, a reindexing or a removal that failed can be redriven.", action="Retry the job instead."
         )
+    if job.deletes_archive:
+        _check_deletion(who, job)
     call("redrive_collection_function_arn", {"job_id": job_id})
     return accepted(job_id)
 
@@ -163,6 +166,15 @@ def _changed(who: Principal, job_id: str) -> Job:
     if not changeable(who, job):
         raise Forbidden("You may not change this job.")
     return job
+
+
+def _check_deletion(who: Principal, job: Job) -> None:
+    """Raises ``Forbidden`` unless the caller may delete the archive, if it is there."""
+    try:
+        archive = archives.get_archive(job.archive_id)
+    except ArchiveNotFound:
+        return  # its record went before the job failed
+    who.check(Right.ADMINISTER, archive)
 
 
 def _span(since: str, until: str) -> tuple[str, str]:

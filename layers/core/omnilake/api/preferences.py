@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from omnilake.errors import InvalidFields
 
 MAX_WAIT_S = 25
 """Longest wait for a job's end; API Gateway gives up after 30 s."""
-
-_PREFERENCE = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*(\"[^\"]*\"|[^;,\"]*?))?\s*(?:;[^,]*)?")
-"""Name and value; the parameters of a preference mean nothing here."""
 
 
 def wait_of(told: str | None) -> int:
@@ -20,10 +15,10 @@ def wait_of(told: str | None) -> int:
         InvalidFields: they are no whole number.
     """
     for each in (told or "").split(","):
-        found = _PREFERENCE.fullmatch(each)
-        if found is None or found[1].lower() != "wait":
+        name, _, value = each.partition(";")[0].partition("=")  # the parameters of a preference mean nothing here
+        if name.strip().lower() != "wait":
             continue  # what is not understood is passed over, as the standard has it
-        seconds = (found[2] or "").strip('"')
+        seconds = value.strip().strip('"')
         if not (seconds.isascii() and seconds.isdigit()):
             fault = {"field": "header.Prefer", "message": "wait takes a whole number of seconds."}
             raise InvalidFields("Prefer: wait takes a whole number of seconds.", fields=[fault])

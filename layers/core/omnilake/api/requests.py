@@ -98,7 +98,7 @@ def submit(request: dict[str, Any]) -> str:
     for archive_id in dict.fromkeys(request["archives"]):
         who.check(Right.READ, archives.get_archive(archive_id))
     if request.get("destination_archive"):
-        who.check(Right.WRITE, archives.get_archive(request["destination_archive"]))
+        archives.check_open(who.check(Right.WRITE, archives.get_archive(request["destination_archive"])))
     for earlier in ("related_to", "replay_of", "forked_from"):
         if request.get(earlier):
             find(who, request[earlier])

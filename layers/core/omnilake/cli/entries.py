@@ -72,6 +72,7 @@ def text(stack: str, archive_id: str, name: str, version: str) -> None:
     """The text of an entry, as it was read and is quoted."""
     lake = connection.connect(stack)
     entry_id = entry_id_of(lake, archive_id, name)
+    version = version or lake.entries.get(archive_id, entry_id).version  # a newer one may come between two parts
     part = lake.entries.content(archive_id, entry_id, version=version)
     click.echo(part.text, nl=False)
     while part.text and part.end < part.total:  # a long one comes in parts

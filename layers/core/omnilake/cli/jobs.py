@@ -89,7 +89,10 @@ def ls(
 @json_option
 @click.pass_obj
 def items(stack: str, job_id: str, status: str | None, limit: int | None, as_json: bool) -> None:
-    """Documents of an ingestion, a collection, a sync or a removal, each with its status and the reason of it."""
+    """Documents of an ingestion, each with its status and the reason of it.
+
+    Of a collection or a reindexing those that failed, of a sync those that were left out.
+    """
     found = connection.connect(stack).jobs.items(job_id, status=status or "", limit=limit).all()
     if as_json:
         print_json(found)

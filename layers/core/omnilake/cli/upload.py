@@ -150,7 +150,8 @@ def ingest(
     if not quiet:
         _tell(outcomes, tally=wait and not console.is_terminal)
         if sent and not wait:
-            click.echo(f"{counted(len(sent), 'file')} uploaded. Follow: omnilake jobs ls --archive {archive_id}")
+            taken = counted(len(uploads) - len(refused), "file")
+            click.echo(f"{taken} uploaded. Follow: omnilake jobs ls --archive {archive_id}")
     return outcomes
 
 

@@ -43,18 +43,26 @@ def _plain(value: Any) -> Any:
 
 @dataclass
 class BasicArchiveConfiguration(RequestBody):
-    """The ``configuration`` of a :class:`CreateArchive` of the later form."""
+    """The ``configuration`` of a :class:`CreateArchive` of the later form. The API refuses a ``tag_model_id``."""
 
     retain_latest_originals_only: bool | None = None
+    tag_hint_instructions: str | None = None
+    tag_model_id: str | None = None
     archive_type: str = "BASIC"
 
 
 @dataclass
 class VectorArchiveConfiguration(RequestBody):
-    """As :class:`BasicArchiveConfiguration`; archives of both types are kept in one way."""
+    """As :class:`BasicArchiveConfiguration`; archives of both types are kept in one way.
+
+    The API refuses ``max_chunk_length`` and ``chunk_body_overlap_percentage``: its chunks are counted in tokens.
+    """
 
     retain_latest_originals_only: bool | None = None
     tag_hint_instructions: str | None = None
+    tag_model_id: str | None = None
+    max_chunk_length: int | None = None
+    chunk_body_overlap_percentage: int | None = None
     archive_type: str = "VECTOR"
 
 

@@ -15,7 +15,8 @@ _TURNED_AWAY = {429, 503}
 _UNKNOWN_END = {502, 504}
 """The call may have been carried out."""
 
-_REPEATABLE = {"GET", "HEAD", "PUT", "DELETE"}
+_REPEATABLE = {"GET", "HEAD"}
+"""What may be sent again then. A change that was carried out would be refused, or done twice."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,10 @@ from omnilake.settings import settings
 
 STATE = "Drop Archive"
 
+REMAINS_KEPT = (
+    "Records that a sync read and no document came of stay below sources/ of the lake. "
+    "Parts of uploads that were never completed go within three days."
+)
 VERSIONS_KEPT = "The registry keeps ids of its entries and versions, and that they were removed."
 
 
@@ -111,7 +115,7 @@ def _holders(archive: Archive, job_id: str) -> int:
 def _sweep(archive: Archive) -> _Swept:
     """Delete what lies below the archive's name: uploads without an entry, what calls brought, uploads under way."""
     lake, zone = aws.lake(), aws.ObjectStore(settings().require("landing_bucket"))
-    prefixes = [(zone, f"{each}{archive.archive_id}/") for each in landing.ZONES]
+    prefixes = [(zone, f"{each}{archive.archive_id}/") for each in (*landing.ZONES, landing.ARCHIVED)]
     prefixes += [(lake, layout.inline_records(archive.archive_id)), (lake, layout.uploads(archive.archive_id))]
     cutoff, erased, checks = now(), 0, [Check(place="registry of entries", found=0)]
     for store, prefix in prefixes:
@@ -173,7 +177,7 @@ def _receipt(job_id: str, request: RemovalRequest, swept: _Swept, dropped: _Swep
         execution_arn=job.execution_arn,
         checks=[*swept.checks, *dropped.checks],
         originals_elsewhere=sum(each.originals_elsewhere for each in receipts),
-        kept=[ANSWERS_KEPT, CACHE_KEPT, LISTS_KEPT, VERSIONS_KEPT],
+        kept=[ANSWERS_KEPT, CACHE_KEPT, LISTS_KEPT, VERSIONS_KEPT, REMAINS_KEPT],
     ).sealed()
 
 

@@ -13,6 +13,7 @@ from omnilake.clock import now
 from omnilake.errors import EntryNotFound, InvalidRemoval, JobNotFound
 from omnilake.ingest.collections import Started
 from omnilake.models import (
+    DELETION,
     ENDED,
     Archive,
     ArchiveId,
@@ -158,7 +159,7 @@ def start_deletion(before: Archive, requested_by: str = "") -> Started:
     if status is not None:  # there is none, or it let the archive go, or was about to
         archives.check_no_sources(before.archive_id)
         told = hashlib.sha256(f"{before.store_id}#{before.revision}".encode()).hexdigest()[:24]
-        job_id = f"delete-{jobs.name_part(before.archive_id)}-{told}"
+        job_id = f"{DELETION}{jobs.name_part(before.archive_id)}-{told}"
         archives.close_archive(before, job_id)
     request = RemovalRequest(
         archive_id=before.archive_id, entry_ids=[], store_id=before.store_id, requested_by=requested_by

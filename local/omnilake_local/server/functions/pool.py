@@ -238,10 +238,12 @@ class FunctionRuntime:
         while True:
             await asyncio.sleep(_REAP_EVERY_SECONDS)
             oldest = time.monotonic() - IDLE_SECONDS
-            for pool in list(self._pools.values()):
+            for key, pool in list(self._pools.items()):
                 for worker in [worker for worker in pool.idle if worker.last_used < oldest]:
                     pool.idle.remove(worker)
                     await worker.stop()
+                if not pool.idle and not pool.taken and self._pools.get(key) is pool:
+                    del self._pools[key]  # ``discard`` would not know whose it was
 
     async def _stop_all(self) -> None:
         for pool in list(self._pools.values()):

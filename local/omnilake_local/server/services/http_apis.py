@@ -175,10 +175,13 @@ def limits_of(stage: dict[str, Any], route_key: str) -> tuple[float, float] | No
 def invoked(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """The same call of a function, which Lambda does not take when the event is too large."""
 
-    async def invoked_run(function: Any, record: Any, event: dict[str, Any], **options: Any) -> Any:
-        if len(event.get("body") or "") > MAX_EVENT_BYTES // 12 and len(json.dumps(event)) > MAX_EVENT_BYTES:
-            return {"error": True, "body": {"statusCode": 413, **_told(413)}}
-        return await run(function, record, event, **options)
+    async def invoked_run(function: Any, *arguments: Any, **options: Any) -> Any:
+        event = arguments[-1] if arguments else None
+        if isinstance(event, dict) and len(event.get("body") or "") > MAX_EVENT_BYTES // 8:
+            size = len(json.dumps(event, ensure_ascii=False).encode(errors="surrogatepass"))
+            if size > MAX_EVENT_BYTES:
+                return {"error": True, "body": {"statusCode": 413, **_told(413)}}
+        return await run(function, *arguments, **options)
 
     return invoked_run
 

@@ -18,7 +18,7 @@ export function counts(job) {
   return Object.keys(told)
     .sort()
     .filter((name) => !(name.endsWith("_done") && name.slice(0, -5) in told))
-    .filter((name) => told[name] !== 0)
+    .filter((name) => told[name] !== 0 && !name.endsWith("_microdollars"))
     .map((name) => {
       const done = told[`${name}_done`];
       return done === undefined
