@@ -17,6 +17,7 @@ from omnilake.ingest.failure import record_failure
 from omnilake.ingest.publish import publish_entries
 from omnilake.ingest.register import register_documents
 from omnilake.models import BatchManifest, DocumentStatus, JobKind, JobStatus
+from omnilake.settings import settings
 
 pytestmark = pytest.mark.usefixtures("stack")
 LAKE = "lakebucket"
@@ -298,6 +299,21 @@ class TestRetry:
         planned(manifest=put_lines(LANDING, "lists/all.jsonl", [record("r1")]))
         with pytest.raises(InvalidCollection):
             collections.retry("collect-1")
+
+    @pytest.mark.parametrize(("key", "status"), [("", JobStatus.FAILED), ("k", JobStatus.PENDING)])
+    def test_one_whose_execution_never_started_stays_open_only_for_a_call_that_can_come_back(
+        self, key: str, status: JobStatus, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def unavailable(*_: object) -> None:
+            raise TransientError("The execution could not be started: ServiceUnavailable.")
+
+        monkeypatch.setenv("OMNILAKE_COLLECTION_MACHINE_ARN", "arn:aws:states:us-east-1:123456789012:stateMachine:c")
+        settings.cache_clear()
+        monkeypatch.setattr("omnilake.executions.start_once", unavailable)
+        with pytest.raises(TransientError):
+            collections.start(CollectionRequest(archive_id="docs", prefix=f"s3://{LANDING}/lists/"), key)
+        (item,) = aws.client("dynamodb").scan(TableName=settings().require("jobs_table"))["Items"]
+        assert item["status"]["S"] == status.value
 
     def test_a_question_cannot_be_retried_or_redriven(self) -> None:
         jobs.create("answer-1", JobKind.ANSWER_REQUEST, "docs")

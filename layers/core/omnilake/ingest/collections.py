@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError
 from pydantic import Field, ValidationError, model_validator
 
 from omnilake import archives, aws, executions, jobs, layout
-from omnilake.errors import InvalidCollection
+from omnilake.errors import InvalidCollection, TransientError
 from omnilake.ingest import contents, landing, reindex, stages
 from omnilake.models import (
     ENDED,
@@ -193,7 +193,12 @@ def start(request: CollectionRequest, idempotency_key: str = "") -> Started:
         _retried(request.retry_of)
     job_id = job_id_of(request.archive_id, idempotency_key or uuid.uuid4().hex, request.kind)
     arn = prepare(request, job_id)
-    executions.start_once(settings().require("collection_machine_arn"), job_id, {"job_id": job_id})
+    try:
+        executions.start_once(settings().require("collection_machine_arn"), job_id, {"job_id": job_id})
+    except TransientError as failure:
+        if not idempotency_key:  # nobody can come back to it, and an open job keeps its archive from being deleted
+            jobs.fail(job_id, request.kind, PLAN, ErrorRecord.of(failure))
+        raise
     return Started(job_id=job_id, execution_arn=arn)
 
 

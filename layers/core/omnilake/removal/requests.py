@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from omnilake import archives, aws, entries, executions, jobs, layout
 from omnilake.clock import now
-from omnilake.errors import EntryNotFound, InvalidRemoval, JobNotFound
+from omnilake.errors import EntryNotFound, InvalidRemoval, JobNotFound, TransientError
 from omnilake.ingest.collections import Started
 from omnilake.models import (
     DELETION,
@@ -136,7 +136,12 @@ def start(request: RemovalRequest, idempotency_key: str = "") -> Started:
     aws.concurrently(lambda entry_id: check_there(request.archive_id, entry_id), request.entry_ids)
     key = "#".join((idempotency_key or uuid.uuid4().hex, *request.entry_ids))
     job_id = f"remove-{jobs.name_part(request.archive_id)}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
-    return _start(request, job_id)
+    try:
+        return _start(request, job_id)
+    except TransientError as failure:
+        if not idempotency_key:  # nobody can come back to it, and an open job keeps its archive from being deleted
+            jobs.fail(job_id, KIND, "Mark Entries", ErrorRecord.of(failure))
+        raise
 
 
 def start_deletion(before: Archive, requested_by: str = "") -> Started:
