@@ -71,7 +71,7 @@ def test_the_client_is_imported_from_the_installation(installed: Path, tmp_path:
 def test_the_command_line_starts(installed: Path) -> None:
     assert "documents in, checked answers out" in run(installed / "omnilake", "--help").stdout
     assert version("omnilake") in run(installed / "omnilake", "--version").stdout
-    assert "Cut and embed all of an archive" in run(installed / "omnilake", "archive", "--help").stdout
+    assert "Cut and embed it anew" in run(installed / "omnilake", "archive", "--help").stdout
 
 
 @pytest.mark.parametrize("command", [["ask", "docs", "Why?"], ["diff", "a", "b"], ["entries", "show", "docs", "a.md"]])

@@ -149,7 +149,7 @@ def reindex(stack: str, archive_id: str, wait: bool, as_json: bool) -> None:
     follow_documents(lake, lake.archives.reindex(archive_id), wait=wait, as_json=as_json)
 
 
-@archive.command()
+@archive.command(short_help="Delete an archive, empty or with its entries.")
 @click.argument("archive_id")
 @click.option("--with-entries", is_flag=True, help="Remove all its entries too, with proof. Sources keep it still.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -13,16 +13,13 @@ from omnilake.models import ExtractedDocument, Processor, Record
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 """An id that is made of the content (``ingest.inline``) says nothing to people."""
 
-_MARKS = re.compile(r"^[\s#>*+-]+")
-_TITLE_CHARACTERS = 80
-
 
 def read_record(record: Record, *, limits: ExtractionLimits = DEFAULT_LIMITS) -> ExtractedDocument:
     """Document of a record.
 
     Returns:
-        The record's title and metadata come before those that the text has of its own. One without a title is called
-        by its id; where that is made of its content, by its first line.
+        The record's title and metadata come before those that the text has of its own. One without a title has
+        its id; where that is made of its content, none.
     Raises:
         InvalidRecord: it has both text and messages, or a message without a valid time.
         NoTextFound: it has neither, or no text in them.
@@ -30,7 +27,7 @@ def read_record(record: Record, *, limits: ExtractionLimits = DEFAULT_LIMITS) ->
     """
     if record.text and record.messages:
         raise InvalidRecord("The record has both text and messages.")
-    title = record.title or ("" if _DIGEST.fullmatch(record.record_id) else record.record_id) or _beginning(record)
+    title = record.title or ("" if _DIGEST.fullmatch(record.record_id) else record.record_id)
     document = read_messages(record.messages, title, limits) if record.messages else _text(record, title, limits)
     return document.model_copy(
         update={
@@ -38,15 +35,6 @@ def read_record(record: Record, *, limits: ExtractionLimits = DEFAULT_LIMITS) ->
             "metadata": {**document.metadata, **record.metadata},
         }
     )
-
-
-def _beginning(record: Record) -> str:
-    """The first line with words in it, cut after a word: what people call a note that nobody named."""
-    if record.media_type == "text/html":
-        return ""  # its own title, or what is extracted of it
-    lines = (_MARKS.sub("", line).strip() for line in normalise(record.text).splitlines())
-    first = " ".join(next(filter(None, lines), "").split())
-    return first if len(first) <= _TITLE_CHARACTERS else first[:_TITLE_CHARACTERS].rsplit(" ", 1)[0] + " …"
 
 
 def _text(record: Record, title: str, limits: ExtractionLimits) -> ExtractedDocument:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import BaseModel, ConfigDict
 
 from omnilake import aws, layout
@@ -32,6 +34,10 @@ class BatchResult(BaseModel):
     chunks: int = 0
 
 
+_MARKS = re.compile(r"^[\s#>*+-]+")
+_TITLE_CHARACTERS = 80
+
+
 def read(job_id: str, stage: str) -> Batch:
     """The batch after a stage."""
     return aws.lake().read_model(layout.batch(job_id, stage), Batch)
@@ -53,8 +59,20 @@ def latest(job_id: str) -> Batch | None:
 
 def read_as(extracted: ExtractedDocument, chunking: ChunkingConfig | None, document: BatchDocument) -> BatchDocument:
     """A document with what the states behind extraction need to know of its text."""
-    told = {"media_type": extracted.media_type, "processor": extracted.processor, "title": extracted.title}
+    title = extracted.title or beginning(extracted.text)
+    told = {"media_type": extracted.media_type, "processor": extracted.processor, "title": title}
     return document.model_copy(update={**told, "chunking": chunking, "characters": len(extracted.text)})
+
+
+def beginning(text: str) -> str:
+    """The first line with words in it, cut after a word: what people call a text that nobody named.
+
+    Only the registry calls it that. As the title of its chunks it would hide the first sentence from answers, which
+    pass over a document's own title.
+    """
+    lines = (_MARKS.sub("", line).strip() for line in text.splitlines())
+    first = " ".join(next(filter(None, lines), "").split())
+    return first if len(first) <= _TITLE_CHARACTERS else first[:_TITLE_CHARACTERS].rsplit(" ", 1)[0] + " …"
 
 
 def failed(document: BatchDocument, error: ErrorRecord) -> BatchDocument:
