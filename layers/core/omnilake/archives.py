@@ -233,7 +233,11 @@ def get_store(archive: Archive) -> Store:
     item = aws.table("stores_table").get({"store_id": archive.store_id})
     if item is None:
         raise StageFailed(f"The record of the store of archive {archive.archive_id} is missing.")
-    # The committer keeps figures of its own beside the record's fields.
+    return _store(item)
+
+
+def _store(item: dict[str, Any]) -> Store:
+    """The committer keeps figures of its own beside the record's fields."""
     return Store.model_validate({name: item[name] for name in Store.model_fields if name in item})
 
 
@@ -318,7 +322,7 @@ def stores_of(archive_id: str) -> list[Store]:
         KeyConditionExpression="archive_id = :archive_id",
         ExpressionAttributeValues={":archive_id": archive_id},
     )
-    return [Store.model_validate({name: item[name] for name in Store.model_fields if name in item}) for item in items]
+    return [_store(item) for item in items]
 
 
 def _has_entries(archive_id: str) -> bool:

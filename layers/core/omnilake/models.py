@@ -214,6 +214,14 @@ class Message(Model):
     url: str = ""
 
 
+_CONTENT_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def is_content_id(name: str) -> bool:
+    """Whether a record's id was made of its content (``ingest.inline``), so that it says nothing to people."""
+    return _CONTENT_ID.fullmatch(name) is not None
+
+
 class Record(Model):
     """A document that comes as a line of a JSON lines file: from a connector, or from whoever writes a manifest.
 

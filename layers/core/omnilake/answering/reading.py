@@ -182,6 +182,5 @@ def link(citation: Citation, seconds: int = LINK_SECONDS) -> str:
         return ""  # of a bucket that this function may not read
     if store.head(key) is None:
         return ""
-    where = {"Bucket": bucket, "Key": key}
-    signed = aws.client("s3").generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
-    return f"{signed}#{fragment}" if fragment else str(signed)
+    signed = store.presigned_get(key, seconds)
+    return f"{signed}#{fragment}" if fragment else signed

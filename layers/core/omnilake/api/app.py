@@ -211,9 +211,10 @@ def remaining_s() -> float:
     return float(milliseconds) / 1_000
 
 
-def etag_of(value: BaseModel) -> str:
-    """Strong entity tag of what a route answers: a hash of its JSON."""
-    return f'"{hashlib.sha256(value.model_dump_json().encode()).hexdigest()[:24]}"'
+def etag_of(value: BaseModel | str) -> str:
+    """Strong entity tag of what a route answers: a hash of its JSON, which may be given as it is."""
+    text = value if isinstance(value, str) else value.model_dump_json()
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:24]}"'
 
 
 def answer(body: Any, status: int = 200, *, etag: str = "", location: str = "", **headers: str) -> Response[Any]:

@@ -30,7 +30,6 @@ from omnilake.models import (
     Model,
     RetrievalMode,
 )
-from omnilake.settings import settings
 
 router = make_router()
 
@@ -247,8 +246,9 @@ def _answered(job_id: str) -> Response[Any]:
 
 def _told(job: Job, found: Answer, **headers: Any) -> Response[Any]:
     """The response with an answer; a link to it (303) where it is more than a response can hold."""
-    if sizes.holds(found.model_dump_json()):
-        return answer(found, etag=etag_of(found), **headers)
+    text = found.model_dump_json()
+    if sizes.holds(text):
+        return answer(found, etag=etag_of(text), **headers)
     raise _linked(job.result_key or layout.answer_part(job.job_id, "answer"))
 
 
@@ -256,9 +256,7 @@ def _linked(key: str) -> SeeOther:
     """The way to an object of the lake."""
     from omnilake.answering.reading import LINK_SECONDS
 
-    where = {"Bucket": settings().require("lake_bucket"), "Key": key, "ResponseContentType": JSON}
-    signed = aws.signing_client().generate_presigned_url("get_object", Params=where, ExpiresIn=LINK_SECONDS)
-    return SeeOther(str(signed))
+    return SeeOther(aws.lake().presigned_get(key, LINK_SECONDS, content_type=JSON))
 
 
 def _own(job_id: str) -> Job:

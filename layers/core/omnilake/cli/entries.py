@@ -11,11 +11,9 @@ from omnilake.cli.connection import confirm_option, counted, json_option, print_
 from omnilake.cli.following import follow_documents
 from omnilake.client.client import OmniLake
 from omnilake.errors import EntryNotFound
-from omnilake.models import DocumentStatus
+from omnilake.models import DocumentStatus, is_content_id
 
 _ID = re.compile(r"e[0-9a-f]{31}")
-_DIGEST = re.compile(r"[0-9a-f]{32}")
-"""The name of an added text that nobody named."""
 
 
 @click.group(short_help="Entries: the documents of an archive.")
@@ -42,7 +40,7 @@ def ls(stack: str, archive_id: str, status: str | None, limit: int, as_json: boo
     for each in found:
         chunks = counted(each.chunks, "chunk") if each.chunks else ""
         error = f"  {each.error.code}" if each.error else ""
-        name = each.title or each.name if _DIGEST.fullmatch(each.name) else each.name
+        name = each.title or each.name if is_content_id(each.name) else each.name
         line = f"{each.updated_at}  {each.status:<10}  {chunks:>12}  {each.entry_id}  {name}{error}"
         click.echo(line.rstrip())
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from omnilake.errors import InvalidRecord
 from omnilake.extraction.conversation import read_messages
 from omnilake.extraction.limits import DEFAULT_LIMITS, ExtractionLimits
 from omnilake.extraction.structure import label, normalise
-from omnilake.models import ExtractedDocument, Processor, Record
-
-_DIGEST = re.compile(r"[0-9a-f]{32}")
-"""An id that is made of the content (``ingest.inline``) says nothing to people."""
+from omnilake.models import ExtractedDocument, Processor, Record, is_content_id
 
 
 def read_record(record: Record, *, limits: ExtractionLimits = DEFAULT_LIMITS) -> ExtractedDocument:
@@ -27,7 +22,7 @@ def read_record(record: Record, *, limits: ExtractionLimits = DEFAULT_LIMITS) ->
     """
     if record.text and record.messages:
         raise InvalidRecord("The record has both text and messages.")
-    title = record.title or ("" if _DIGEST.fullmatch(record.record_id) else record.record_id)
+    title = record.title or ("" if is_content_id(record.record_id) else record.record_id)
     document = read_messages(record.messages, title, limits) if record.messages else _text(record, title, limits)
     return document.model_copy(
         update={

@@ -42,8 +42,8 @@ def path_parameters(route_path: str, request_path: str) -> dict[str, str] | None
 
 
 @lru_cache(maxsize=1)
-def _date_of(_second: int, *, localtime: bool, usegmt: bool) -> str:
-    return formatdate(_second, localtime=localtime, usegmt=usegmt)
+def _date_of(second: int, *, localtime: bool, usegmt: bool) -> str:
+    return formatdate(second, localtime=localtime, usegmt=usegmt)
 
 
 def date_now(timeval: float | None = None, localtime: bool = False, usegmt: bool = False) -> str:
