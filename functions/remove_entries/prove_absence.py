@@ -8,4 +8,4 @@ from omnilake.removal.requests import RemovalEvent
 
 @state_handler(RemovalEvent, state=STATE)
 def handler(event: RemovalEvent) -> ProofResult:
-    return prove_absence(event.job_id)
+    return prove_absence(event.job_id, event.round, event.redrives)

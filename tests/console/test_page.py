@@ -353,8 +353,7 @@ def test_the_graph_of_a_removal_that_went_round_shows_its_way(open_console: Open
     states = page.locator("svg .state")
     for name in [*steps, "Anything Worked On?", "Await Readers", "Absence Proven?", "Removed"]:
         expect(states.filter(has=page.locator("title", has_text=f"{name} ("))).to_have_class(re.compile("done"))
-    for name in ("Await Jobs", "Removal Incomplete"):
-        expect(states.filter(has=page.locator("title", has_text=f"{name} ("))).to_have_class(re.compile("none"))
+    expect(states.filter(has=page.locator("title", has_text="Await Jobs ("))).to_have_class(re.compile("none"))
     expect(states.filter(has_text="Erase Rows")).to_contain_text("×2")
     expect(page.get_by_role("region", name="States entered").get_by_role("row").filter(has_text="×2")).to_have_count(4)
 

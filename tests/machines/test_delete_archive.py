@@ -64,7 +64,7 @@ def test_an_archive_goes_in_rounds_and_nothing_of_it_is_anywhere(cloud: Cloud, l
     removed = [entry.entry_id for each in receipts for entry in each.entries]
     assert there <= set(removed)
     assert len(removed) == len(set(removed)) == whole.entries == job.progress["entries"]
-    assert whole.rows >= 8
+    assert whole.rows >= 7  # one of each that was published; of the same bytes the one that came first
     assert word not in whole.model_dump_json() + "".join(each.model_dump_json() for each in receipts)
     assert bytes_everywhere(cloud, word) == []
     for look in (lake.archives.get, lambda each: lake.archives.delete(each, with_entries=True)):

@@ -35,7 +35,6 @@ FAIL_ERRORS = {
     "RequestFailed",
     "CompactionFailed",
     "SyncFailed",
-    "RemovalIncomplete",
 }
 
 

@@ -30,7 +30,7 @@ job records, ``failed/`` objects and clients see. Neither changes once released:
     ├── InvalidConfiguration  GenerationRejected
     ├── ArchiveExists  InvalidArchive  ArchiveInUse
     ├── JobNotFound  JobEnded  AnswerPending  AnswerUnavailable
-    ├── InvalidRemoval
+    ├── InvalidRemoval  RemovalIncomplete
     ├── InvalidEntry  EntryNotUpdatable
     ├── InvalidUpload  UploadNotFound
     ├── EndpointUnknown  EndpointUnreachable    of the client
@@ -401,6 +401,13 @@ class EndpointUnreachable(OmniLakeError):
 
     code = "ENDPOINT_UNREACHABLE"
     advice = "Check the address and the network; of the embedded cloud: omnilake local up."
+
+
+class RemovalIncomplete(OmniLakeError):
+    """Something of the entries that were removed was found again and again."""
+
+    code = "REMOVAL_INCOMPLETE"
+    advice = "See which job or user writes there, end it, then redrive the job."
 
 
 class JobEnded(OmniLakeError):

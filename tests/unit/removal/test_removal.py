@@ -19,6 +19,7 @@ from omnilake.errors import (
     EntryNotFound,
     InvalidRemoval,
     JobEnded,
+    RemovalIncomplete,
     RevisionMismatch,
     TransientError,
 )
@@ -126,6 +127,17 @@ def test_what_is_found_after_all_keeps_the_removal_from_ending() -> None:
     assert jobs.get(job_id).status is JobStatus.RUNNING
     objects.purge_objects(job_id)
     assert proof.prove_absence(job_id).remaining == 0
+
+
+def test_what_is_found_again_and_again_fails_until_a_redrive_gives_it_more_rounds() -> None:
+    entry_id, version = ingested("locker.md", b"one")
+    job_id = removal(entry_id)
+    objects.purge_objects(job_id)
+    aws.lake().write(layout.entry_text(entry_id, version), b"one")
+    assert proof.prove_absence(job_id, 4).remaining == 1
+    with pytest.raises(RemovalIncomplete, match="5 rounds: 1 in bucket lakebucket"):
+        proof.prove_absence(job_id, 5)
+    assert proof.prove_absence(job_id, 5, redrives=1).remaining == 1
 
 
 def test_what_was_left_behind_since_the_first_purge_counts_where_there_was_another(

@@ -19,7 +19,8 @@ from omnilake.embedding.report import RejectedEntry
 from omnilake.errors import StageFailed, TransientError
 from omnilake.insights import outcomes
 from omnilake.models import Archive, Chunk, ErrorRecord, InsightsStatus, JobKind, LedgerLine, Store
-from omnilake.stores import backup, indexing, table
+from omnilake.removal.requests import DoomedVersion, RemovalPlan
+from omnilake.stores import backup, erasure, indexing, table
 from omnilake.stores.indexing import index_messages
 from omnilake.stores.table import drop_store, open_store
 
@@ -307,6 +308,28 @@ def test_a_purge_takes_out_what_came_before_it(docs: Store, deliver: Deliver, ma
     assert ids(docs) == ids_of(any_chunks("e2"))
     assert deliver(purge) == []
     assert deliver({**purge, "archive_id": "gone"}) == []
+
+
+def test_rows_of_a_removal_are_counted_though_what_follows_fails_at_first(
+    docs: Store, deliver: Deliver, machine: StepFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(staged("job-1", any_chunks("e1")))
+    jobs.create("remove-1", JobKind.REMOVE_ENTRIES, "docs")
+    doomed = DoomedVersion(entry_id="e1", version="v1", content_hash="0", job_ids=["job-1"])
+    plan = RemovalPlan(store_id=docs.store_id, versions=[doomed])
+    aws.lake().write_model(layout.removal_part("remove-1", "plan"), plan)
+
+    message = {"job_id": "remove-1", "archive_id": "docs", "removal": "erase", "task_token": "token of remove-1"}
+
+    def failing(_: Store) -> None:
+        raise TransientError("Other commits kept coming in between.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erasure, "optimise", failing)
+        assert deliver(message) == [0]
+    assert deliver(message) == []
+    assert jobs.get("remove-1").progress["rows"] == 3
+    assert machine.answers["token of remove-1"]["rows"] == 0
 
 
 def test_a_store_that_can_not_be_optimised_has_its_rows_all_the_same(

@@ -11,6 +11,7 @@ from typing import Self
 
 from omnilake import archives, aws, entries, jobs, layout
 from omnilake.clock import now
+from omnilake.errors import RemovalIncomplete
 from omnilake.models import DocumentStatus, JobStatus, Model
 from omnilake.removal import objects
 from omnilake.removal.requests import (
@@ -25,6 +26,7 @@ from omnilake.removal.requests import (
 from omnilake.stores import backup, erasure
 
 STATE = "Prove Absence"
+_ROUNDS = 5
 
 ANSWERS_KEPT = "Answers that were given before keep the quotes that they were published with."
 CACHE_KEPT = "Vectors of its passages expire with the embedding cache (EmbeddingCacheDays); no text is with them."
@@ -81,14 +83,21 @@ class ProofResult(Model):
     more: bool = False  # a whole archive is to go: the next round is to be looked for
 
 
-def prove_absence(job_id: str) -> ProofResult:
+def prove_absence(job_id: str, found_before: int = 0, redrives: int = 0) -> ProofResult:
     """Look for every planned version; where nothing is found write the receipt, and end the job unless a whole archive
     is to go. May be repeated.
 
+    Args:
+        job_id: of the removal.
+        found_before: how often something was found after all, and removed again.
+        redrives: of the execution.
+
     Raises:
         ArchiveNotFound: the archive is gone.
+        RemovalIncomplete: something was found after five such rounds, and after five more for each redrive.
     """
     request = read_request(job_id)
+    jobs.reopen(job_id, KIND, redrives)
     turn = read_round(job_id, request)
     key = layout.removal_part(job_id, turn.receipt)
     if (written := aws.lake().find_model(key, Receipt)) is not None:
@@ -100,6 +109,8 @@ def prove_absence(job_id: str) -> ProofResult:
     checks = _checks(plan, request.archive_id, turn.requested_at, purged_at=max(purges))
     remaining = sum(check.found for check in checks)
     if remaining:
+        if found_before >= _ROUNDS * (1 + redrives):
+            raise RemovalIncomplete(f"Found again after {found_before} rounds: {_named(checks)}.")
         return ProofResult(remaining=remaining)
     receipt = _receipt(job_id, plan, request, turn, checks)
     aws.lake().write_model(key, receipt)
@@ -131,6 +142,10 @@ def _checks(plan: RemovalPlan, archive_id: str, cutoff: str, purged_at: str) -> 
         ),
         Check(place="claims on contents", found=sum(claim in owners for claim in claims)),
     ]
+
+
+def _named(checks: list[Check]) -> str:
+    return "; ".join(f"{each.found} in {each.place}" for each in checks if each.found)
 
 
 def _receipt(

@@ -73,11 +73,13 @@ class RemovalRound(Model):
 
 
 class RemovalEvent(Model):
-    """What a state of the workflow is handed: which removal, and how often its execution was redriven."""
+    """What a state of the workflow is handed: which removal, how often its execution was redriven, and how often before
+    something was found after all."""
 
     job_id: JobId
     archive_id: ArchiveId
     redrives: int = Field(default=0, ge=0)
+    round: int = Field(default=0, ge=0)
 
 
 class DoomedVersion(Model):

@@ -129,16 +129,17 @@ def commit(store: Store, batches: Sequence[pa.Table]) -> Commit:
     return Commit(chunk_ids=frozenset(wanted), store_version=table.version, new_ids=new_ids)
 
 
-def remove_versions(store: Store, versions: Iterable[EntryVersion]) -> None:
-    """Take all rows of some entry versions out of a store. May be repeated.
+def remove_versions(store: Store, versions: Iterable[EntryVersion]) -> int:
+    """Take all rows of some entry versions out of a store; how many there were. May be repeated.
 
     Raises:
         TransientError: other commits kept coming in between.
     """
     table = open_store(store)
     pairs = set(versions)
-    held = {key.entry_version for key in _held(table, sorted({entry_id for entry_id, _ in pairs}))}
-    _delete(table, _version_filters(pairs & held))
+    held = [key.entry_version for key in _held(table, sorted({entry_id for entry_id, _ in pairs}))]
+    _delete(table, _version_filters(pairs & {*held}))
+    return sum(each in pairs for each in held)
 
 
 def rows_of(store: Store, versions: Iterable[EntryVersion], version: int | None = None) -> int:

@@ -49,8 +49,7 @@ def erase(store: Store, versions: Collection[EntryVersion], job_ids: Iterable[st
         TransientError: other commits kept coming in between.
         StageFailed: a backup can't be read.
     """
-    found = rows_of(store, versions)
-    remove_versions(store, versions)
+    found = remove_versions(store, versions)
     backup_rows = sum(backup.take_out(store, job_id, versions) for job_id in job_ids)
     add_row_again(store)
     build_text_index(store)
