@@ -29,7 +29,7 @@ _DEEPEST_RECURSION = 20_000
 """moto's inline Map calls itself once an item; Python's default of 1,000 would end a Map of 900."""
 
 _SWITCH_SECONDS = 0.001
-"""A call of the API passes two event loops' threads; with Python's default of 5 ms each hand-over may wait that long."""
+"""A call of the API passes two event loops' threads; with Python's default of 5 ms a hand-over may wait that long."""
 
 
 def serve(settings: ServerSettings) -> None:
