@@ -196,12 +196,14 @@ def prepared() -> tuple[str, list[Call]]:
 
 
 def measure(rate: float, seconds: int) -> None:
-    """Of the deployed stack that this process talks to."""
+    """Load, then import times once the cloud no longer takes part of the machine; print and write what was found."""
     from omnilake_local import paths
 
-    endpoint, calls = prepared()
-    load(endpoint, calls, rate, WARMING_SECONDS)
-    times, errors = load(endpoint, calls, rate, seconds)
+    with bench_cloud(WORKERS):
+        endpoint, calls = prepared()
+        load(endpoint, calls, rate, WARMING_SECONDS)
+        times, errors = load(endpoint, calls, rate, seconds)
+        load_average = os.getloadavg()[0]
     imports = imports_ms(paths.find_project())
     percentiles = statistics.quantiles(times.values(), n=100)
     last = max(number / rate + took for number, took in times.items())
@@ -227,18 +229,17 @@ def measure(rate: float, seconds: int) -> None:
         },
     )
     told = {"asked_rps": rate, "seconds": seconds, "p50_ms_of": by_call, "imports_ms": imports}
-    told |= {"errors_by_kind": dict(errors), "load_average": os.getloadavg()[0]}
+    told |= {"errors_by_kind": dict(errors), "load_average": load_average}
     print(report.write("api", {**figures, **told}))
 
 
 def main() -> None:
-    """Measure, print, write ``api.json``."""
+    """Read the command line, and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=float, default=200, help="calls a second")
     parser.add_argument("--seconds", type=int, default=60)
     given = parser.parse_args()
-    with bench_cloud(WORKERS):
-        measure(given.rate, given.seconds)
+    measure(given.rate, given.seconds)
 
 
 if __name__ == "__main__":
