@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import http.client
+import json
+import os
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
-from conformance_cloud import Cloud, unique
+from conformance_cloud import LOCAL, Cloud, environments, unique
 
 
 def status_of(error: pytest.ExceptionInfo[ClientError]) -> int:
@@ -32,6 +37,40 @@ def test_put_if_match_needs_the_current_etag(cloud: Cloud) -> None:
     with pytest.raises(ClientError) as refused:
         cloud.s3.put_object(**where, Body=b"3", IfMatch=first)
     assert status_of(refused) == 412
+
+
+def test_replacing_an_object_does_not_wait_for_its_old_file_to_be_freed() -> None:
+    program = """
+import json, os, sys, threading
+from omnilake_local.server.services.replaced_files import ReplacedFiles
+freed, disk = [], threading.Event()
+def close(descriptor):
+    disk.wait(30)
+    freed.append(os.read(descriptor, 9).decode())
+    os.close(descriptor)
+def write(path, text):
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.replace(path + ".new", path)
+written, path = ReplacedFiles(close=close).freeing(write), sys.argv[1]
+for text in "abc":
+    written(path, text)
+waited = list(freed)
+disk.set()
+while len(freed) < 2:
+    threading.Event().wait(0.01)
+print(json.dumps([open(path).read(), waited, freed]))
+"""
+    with TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [str(environments()["cloud"].python), "-c", program, str(Path(folder, "object"))],
+            env={**os.environ, "PYTHONPATH": str(LOCAL), "PERSIST_STATE": "0"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout) == ["c", [], ["a", "b"]]
 
 
 def test_one_of_many_concurrent_creators_wins(cloud: Cloud) -> None:

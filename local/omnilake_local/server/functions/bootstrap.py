@@ -9,6 +9,9 @@ import runpy
 import sys
 import threading
 
+_NICENESS = 5
+"""Of workers: the server answers whatever they call, so that they gain nothing where it waits for them."""
+
 
 def _die_with_parent_on_linux() -> None:
     """Ask the kernel for SIGKILL when the thread that started us ends (``prctl(2)``, PR_SET_PDEATHSIG)."""
@@ -30,6 +33,7 @@ def main() -> None:
     lifeline, handler = int(sys.argv[1]), sys.argv[2]
     if sys.platform == "linux":
         _die_with_parent_on_linux()
+    os.nice(_NICENESS)
     threading.Thread(target=_exit_at_end_of_file, args=(lifeline,), daemon=True, name="lifeline").start()
     sys.path[0] = os.getcwd()  # noqa: PTH109 - spares every worker the import of pathlib
     sys.argv = ["awslambdaric", handler]

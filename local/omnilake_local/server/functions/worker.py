@@ -132,7 +132,7 @@ class Worker:
                 stdout=output_write,
                 stderr=output_write,
                 pass_fds=(lifeline_read,),
-                start_new_session=True,
+                process_group=0,
             )
         finally:
             os.close(lifeline_read)

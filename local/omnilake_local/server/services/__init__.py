@@ -30,6 +30,7 @@ def install_corrections(settings: ServerSettings) -> list[Background]:
         object_versions,
         policy_wildcards,
         repeated_work,
+        replaced_files,
         schedule_groups,
         schedules,
         table_expiry,
@@ -44,6 +45,7 @@ def install_corrections(settings: ServerSettings) -> list[Background]:
     object_versions.install()
     policy_wildcards.install()
     repeated_work.install()
+    replaced_files.install()
     schedule_groups.install()
     table_expiry.install()
     layer_archives.install()
