@@ -241,6 +241,20 @@ def test_what_failed_is_done_again(send: Send, calls: list[tuple[str, dict[str, 
     assert calls == [("start_collection_function_arn", event)]
 
 
+def test_a_job_of_which_nothing_failed_is_not_done_again(
+    send: Send, calls: list[tuple[str, dict[str, Any]]]
+) -> None:
+    stored_archive("maras-own")
+    for job_id, failed in (("job-a", 0), ("job-b", 1)):
+        made(job_id)
+        jobs.complete(job_id, JobKind.INGEST_DOCUMENT, "x", completed=2, failed=failed)
+    refused = send("POST", "/v1/jobs/job-a/retry")
+    assert (refused.status, refused.json["code"]) == (409, "JOB_ENDED")
+    assert "Nothing of the job failed" in refused.json["detail"]
+    assert calls == []
+    assert send("POST", "/v1/jobs/job-b/retry").status == 202
+
+
 @pytest.mark.parametrize("kind", [JobKind.INGEST_COLLECTION, JobKind.REINDEX_ARCHIVE, JobKind.REMOVE_ENTRIES])
 def test_only_what_goes_on_where_it_ended_is_redriven(
     kind: JobKind, send: Send, calls: list[tuple[str, dict[str, Any]]]

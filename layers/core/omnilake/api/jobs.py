@@ -135,6 +135,8 @@ def retry(job_id: JobIdPath) -> Response[JobView]:
         raise JobEnded("The job has not ended.", action="Wait for its end, or cancel it.")
     key = {"idempotency_key": f"{who.name}#{header('idempotency-key')}"[:256]} if header("idempotency-key") else {}
     if job.kind in _RETRIED:
+        if job.status is JobStatus.COMPLETED and not job.progress.get("failed"):
+            raise JobEnded("Nothing of the job failed.", action="Start a new one for what else is to be ingested.")
         event: dict[str, Any] = {"retry": job_id, "started_by": who.name, **key}
         started = call("start_collection_function_arn", event)
     elif job.kind is JobKind.ANSWER_REQUEST:
