@@ -241,9 +241,7 @@ def test_what_failed_is_done_again(send: Send, calls: list[tuple[str, dict[str, 
     assert calls == [("start_collection_function_arn", event)]
 
 
-def test_a_job_of_which_nothing_failed_is_not_done_again(
-    send: Send, calls: list[tuple[str, dict[str, Any]]]
-) -> None:
+def test_a_job_of_which_nothing_failed_is_not_done_again(send: Send, calls: list[tuple[str, dict[str, Any]]]) -> None:
     stored_archive("maras-own")
     for job_id, failed in (("job-a", 0), ("job-b", 1)):
         made(job_id)

@@ -56,6 +56,12 @@ class _Api(BaseHTTPRequestHandler):
             self.send_response(204)
             self.end_headers()
             return
+        if self.path == "/v1/answers/large":
+            self.send_response(303)
+            self.send_header("Location", f"{self.server.address}/lake/answer.json?X-Amz-Signature=s")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         told = HTML.encode() if self.path == "/" else b'{"status": "ok"}'
         self.send_response(429 if self.path == "/v1/busy" else 200)
         self.send_header("Content-Type", "text/html" if self.path == "/" else "application/json")
@@ -210,6 +216,17 @@ def test_statuses_and_the_headers_that_the_page_reads_come_back(proxy: ConsolePr
     status, headers, _ = ask(proxy, f"{proxy.root}/v1/busy", Cookie=cookie)
     assert (status, headers["retry-after"]) == (429, "1")
     assert ask(proxy, f"{proxy.root}/v1/gone", "DELETE", Cookie=cookie, Origin=proxy.origin)[::2] == (204, b"")
+
+
+def test_an_answer_that_the_api_links_to_is_fetched_without_the_caller_s_signature(
+    proxy: ConsoleProxy, api: Api
+) -> None:
+    status, _, body = ask(proxy, f"{proxy.root}/v1/answers/large", Cookie=opened(proxy), If_None_Match='"1"')
+    assert (status, body) == (200, b'{"status": "ok"}')
+    asked, linked = api.seen
+    assert asked["headers"]["Authorization"] == "signed"
+    assert (linked["method"], linked["path"]) == ("GET", "/lake/answer.json?X-Amz-Signature=s")
+    assert not {"authorization", "if-none-match", "cookie"} & {name.lower() for name in linked["headers"]}
 
 
 @pytest.mark.parametrize(

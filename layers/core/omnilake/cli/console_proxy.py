@@ -103,14 +103,17 @@ class ConsoleProxy(ThreadingHTTPServer):
         return True
 
     def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> httpx2.Response:
-        """What the API answers.
+        """What the API answers; where that is a link to an object, which is signed already, the object.
 
         Raises:
             httpx2.TransportError: it can't be reached.
             BotoCoreError: the credentials can't be renewed.
             OmniLakeError: there are none.
         """
-        return self._api.request(method, self._endpoint + path, headers=headers, content=body)
+        answer = self._api.request(method, self._endpoint + path, headers=headers, content=body)
+        if answer.status_code == HTTPStatus.SEE_OTHER:
+            return self._api.get(answer.headers["location"], auth=None)
+        return answer
 
     def server_close(self) -> None:
         super().server_close()
