@@ -33,8 +33,8 @@ def bench_cloud(
     state = paths.StateDir(project.home / name)
     shown = progress.StepPrinter(console or Console())
     before = dict(os.environ)
-    server = lifecycle.up(project, state, workers=workers or WORKERS, progress=shown)
     try:
+        server = lifecycle.up(project, state, workers=workers or WORKERS, progress=shown)
         os.environ.pop("AWS_PROFILE", None)
         os.environ.update(cloud_environment(server.endpoint_url))
         aws.client.cache_clear()
