@@ -104,9 +104,7 @@ def prove_absence(job_id: str, found_before: int = 0, redrives: int = 0) -> Proo
         return _end(job_id, request, key, written)
     jobs.enter(job_id, KIND, STATE)
     plan = read_plan(job_id)
-    purges = [visit.at for visit in jobs.get(job_id).visits() if visit.state == objects.STATE]
-    purges.append(objects.purged_at(job_id))  # of many rounds a job does not keep all visits
-    checks = _checks(plan, request.archive_id, turn.requested_at, purged_at=max(purges))
+    checks = _checks(plan, request.archive_id, turn.requested_at, purged_at=objects.purged_at(job_id))
     remaining = sum(check.found for check in checks)
     if remaining:
         if found_before >= _ROUNDS * (1 + redrives):
