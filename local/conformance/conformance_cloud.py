@@ -55,6 +55,26 @@ def unique(prefix: str = "") -> str:
     return prefix + uuid.uuid4().hex[:12]
 
 
+def run_in_server_environment(program: str, *arguments: str, told: str = "") -> Any:
+    """What a program prints as JSON that runs with the server's own packages, apart from any server.
+
+    Args:
+        program: Python.
+        arguments: of its command line.
+        told: its standard input.
+    """
+    done = subprocess.run(
+        [str(environments()["cloud"].python), "-c", program, *arguments],
+        input=told,
+        env={**os.environ, "PYTHONPATH": str(LOCAL), "PERSIST_STATE": "0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
 class Server:
     """A server process on a free port with its own state folder, and what to add to its environment."""
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
-import os
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
-from conformance_cloud import LOCAL, Cloud, environments, unique
+from conformance_cloud import Cloud, run_in_server_environment, unique
 
 
 def status_of(error: pytest.ExceptionInfo[ClientError]) -> int:
@@ -62,15 +59,7 @@ while len(freed) < 2:
 print(json.dumps([open(path).read(), waited, freed]))
 """
     with TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [str(environments()["cloud"].python), "-c", program, str(Path(folder, "object"))],
-            env={**os.environ, "PYTHONPATH": str(LOCAL), "PERSIST_STATE": "0"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout) == ["c", [], ["a", "b"]]
+        assert run_in_server_environment(program, str(Path(folder, "object"))) == ["c", [], ["a", "b"]]
 
 
 def test_one_of_many_concurrent_creators_wins(cloud: Cloud) -> None:

@@ -6,15 +6,13 @@ https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule.html
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from asl import single
-from conformance_cloud import LOCAL, Cloud, environments, unique, wait_for
+from conformance_cloud import Cloud, run_in_server_environment, unique, wait_for
 
 
 def at(seconds: float, zone: str = "UTC") -> str:
@@ -183,16 +181,7 @@ for _ in range(count):
     moment = (next_one or moment) + 0.001
 print(json.dumps(found))
 """
-    done = subprocess.run(
-        [str(environments()["cloud"].python), "-c", program],
-        input=json.dumps([schedule, after, count]),
-        env={**os.environ, "PYTHONPATH": str(LOCAL), "PERSIST_STATE": "0"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return list(json.loads(done.stdout))
+    return list(run_in_server_environment(program, told=json.dumps([schedule, after, count])))
 
 
 class TestTimes:

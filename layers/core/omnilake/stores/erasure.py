@@ -8,7 +8,7 @@ is written again, the index is built again, and then all is compacted. Only the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 
 from omnilake.errors import AsOfUnavailable
@@ -35,7 +35,12 @@ class Erasure(Model):
     store_version: int
 
 
-def erase(store: Store, versions: Collection[EntryVersion], job_ids: Iterable[str]) -> Erasure:
+def erase(
+    store: Store,
+    versions: Collection[EntryVersion],
+    job_ids: Iterable[str],
+    tell: Callable[[int], None] = lambda rows: None,
+) -> Erasure:
     """Take all rows of some entry versions out of a store's newest version, its files and its backups. May be repeated.
 
     Older versions of the table stay readable for whoever reads them: :func:`release`.
@@ -44,12 +49,14 @@ def erase(store: Store, versions: Collection[EntryVersion], job_ids: Iterable[st
         store: its one committer is the caller.
         versions: of entries.
         job_ids: of the ingestions whose backups hold their rows.
+        tell: is told how many rows the table had, once they are gone: a repetition of what follows finds none of them.
 
     Raises:
         TransientError: other commits kept coming in between.
         StageFailed: a backup can't be read.
     """
     found = remove_versions(store, versions)
+    tell(found)
     backup_rows = sum(backup.take_out(store, job_id, versions) for job_id in job_ids)
     add_row_again(store)
     build_text_index(store)

@@ -226,9 +226,9 @@ class _Committer:
                 plan = read_plan(message.job_id)
                 versions = {(each.entry_id, each.version) for each in plan.versions}
                 jobs.enter(message.job_id, JobKind.REMOVE_ENTRIES, "Erase Rows")
-                rows = remove_versions(store, versions)
-                jobs.count(message.job_id, rows=rows)  # now: a repetition of what follows finds none of them
-                done = erasure.erase(store, versions, plan.job_ids).model_copy(update={"rows": rows})
+                done = erasure.erase(
+                    store, versions, plan.job_ids, tell=lambda rows: jobs.count(message.job_id, rows=rows)
+                )
         except StageFailed as error:
             self._refuse(request, error)
             return
